@@ -1,0 +1,54 @@
+package dht
+
+import "errors"
+
+// Error is an error whose code crosses the wire, so that errors.Is works on what
+// an RPC returns. Codes below 64 belong to this package; each service takes a
+// range of its own and says which.
+type Error struct {
+	Code uint16 // identifies the kind; never 0
+	Text string // for people; what crosses the wire is cut to 256 bytes
+}
+
+// Error returns the text.
+func (e *Error) Error() string { return e.Text }
+
+// Is compares codes, so that a decoded error matches the sentinel it came from.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// The ways in which a call or a lookup fails, each with one thing to do about it.
+var (
+	// ErrTimeout: no answer in time; it may have been carried out. Try another peer.
+	ErrTimeout = &Error{1, "no answer in time"}
+	// ErrUnreachable: no connection; it was not carried out. Try another peer.
+	ErrUnreachable = &Error{2, "peer is unreachable"}
+	// ErrRejected: the peer refused on purpose. Do not repeat the call unchanged.
+	ErrRejected = &Error{3, "refused by the peer"}
+	// ErrMalformed: a message breaks the rules of its kind. A bug or an attack.
+	ErrMalformed = &Error{4, "malformed message"}
+	// ErrNoRoute: no live peer leads nearer to the key. Wait for repair, then retry.
+	ErrNoRoute = &Error{5, "no route to the key"}
+	// ErrClosed: this node is shutting down. Stop.
+	ErrClosed = &Error{6, "node is closed"}
+	// ErrBusy: a bounded queue is full; it was not carried out. Back off, then retry.
+	ErrBusy = &Error{7, "too many requests in flight"}
+	// ErrUnknownMessage: the peer does not know this message type. Do not repeat it.
+	ErrUnknownMessage = &Error{8, "unknown message type"}
+	// ErrInternal: the peer failed for a reason that has no code. Try another peer.
+	ErrInternal = &Error{9, "internal error at the peer"}
+)
+
+// AsError returns the coded error that stands for err on the wire: the *Error in
+// its chain with err's whole text, or ErrInternal's code where there is none.
+func AsError(err error) *Error {
+	code := ErrInternal.Code
+	var coded *Error
+	if errors.As(err, &coded) {
+		code = coded.Code
+	}
+	text := err.Error()
+	return &Error{code, text[:min(len(text), 256)]}
+}
