@@ -154,11 +154,11 @@ type Message interface {
 type Waits uint8
 
 const (
-	// Never: answered inline, from memory.
+	// Never means that it answers inline, from memory.
 	Never Waits = iota
-	// Disk: a commit to disk stands between request and reply.
+	// Disk means that a commit to disk stands between request and reply.
 	Disk
-	// Network: calls to other nodes stand between request and reply.
+	// Network means that calls to other nodes stand between request and reply.
 	Network
 )
 
