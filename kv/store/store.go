@@ -2,22 +2,38 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 )
 
-// Errors of a store. Any other error of a commit means that durability is not
-// known: the node must stop, never retry and acknowledge.
+// Errors of a store. An error of Apply or Wait that is neither ErrFull nor
+// ErrInvalid is final: whether earlier batches are durable is not known, so the
+// node must stop; never retry and acknowledge.
 var (
 	// ErrNotFound: there is no such record, key or state.
 	ErrNotFound = errors.New("not found in the store")
 	// ErrCorrupt: a record's checksum does not match. The replica must not answer
 	// from it and fetches it anew.
 	ErrCorrupt = errors.New("corrupt record in the store")
-	// ErrFull: the disk is full or the store is under pressure. Nothing was applied.
+	// ErrFull: no room on the disk, or (ErrBusy) the store is behind. Nothing was
+	// applied; reading goes on. Batches that need little room, deletes and protocol
+	// state, are still accepted for a while after values are refused.
 	ErrFull = errors.New("no room in the store")
-	// ErrForeign: the directory holds something else, or another format version.
-	ErrForeign = errors.New("not a data directory of this version")
+	// ErrBusy is the kind of ErrFull that passes by itself: the disk is slower than
+	// the writers. Nothing was applied. Back off, then retry.
+	ErrBusy = fmt.Errorf("%w: the disk is behind", ErrFull)
+	// ErrInvalid: the batch breaks a rule of this package. Nothing was applied. A bug
+	// of the caller.
+	ErrInvalid = errors.New("invalid batch")
+	// ErrFailed: a write or fsync failed, so what is on the disk is not known. The
+	// store refuses every later batch; reading goes on.
+	ErrFailed = errors.New("the store's disk failed")
+	// ErrForeign: the directory holds something else, another format version, or is
+	// in use by another process.
+	ErrForeign = errors.New("not a usable data directory")
+	// ErrClosed: the store was closed, or its simulated node crashed.
+	ErrClosed = errors.New("the store is closed")
 )
 
 // Record is one version of one key: an entry of a slot's log.
@@ -43,8 +59,9 @@ type Store interface {
 	// Snapshot is a Reader of the present state that later batches do not change.
 	Snapshot() Snapshot
 	// Apply makes b visible before it returns, atomically and in the order of calls,
-	// but not yet durable. It does not wait for a disk. With an error nothing was
-	// applied. b must not be used again.
+	// but not yet durable. It does not wait for an fsync, but for the short moments in
+	// which the engine changes its log file. With an error nothing was applied. b must
+	// not be used again.
 	Apply(b *Batch) (Commit, error)
 	// Stats describes the store.
 	Stats() Stats
@@ -65,8 +82,8 @@ type Reader interface {
 	Meta(name string) ([]byte, error)
 	// State returns the protocol state of a slot, or ErrNotFound.
 	State(slot uint32) ([]byte, error)
-	// States visits all slots that have a state, in order.
-	States() iter.Seq2[uint32, []byte]
+	// States visits all slots that have a state, in order; it ends after an error.
+	States() iter.Seq2[SlotState, error]
 	// Record returns the record at seq, or ErrNotFound, or ErrCorrupt.
 	Record(slot uint32, seq uint64) (Record, error)
 	// Last returns the highest seq in the slot's log, 0 if the log is empty, with
@@ -77,8 +94,21 @@ type Reader interface {
 	// Lookup returns the record that the index names for key: the latest committed
 	// one, a tombstone too; or ErrNotFound, or ErrCorrupt.
 	Lookup(slot uint32, key []byte) (Record, error)
-	// Keys visits the index of a slot in the order of its keys, from key on.
-	Keys(slot uint32, from []byte) iter.Seq2[[]byte, uint64]
+	// Keys visits the index of a slot in the order of its keys, from key on; it ends
+	// after an error.
+	Keys(slot uint32, from []byte) iter.Seq2[IndexEntry, error]
+}
+
+// SlotState is a slot and the state that the replication protocol keeps for it.
+type SlotState struct {
+	Slot  uint32
+	State []byte
+}
+
+// IndexEntry is a key and the version that is committed for it.
+type IndexEntry struct {
+	Key []byte
+	Seq uint64
 }
 
 // Snapshot is a Reader that must be closed.
