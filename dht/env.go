@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -12,14 +13,16 @@ import (
 // million nodes cost the garbage collector nothing.
 //
 // The zero Peer is "nobody". Two Peers are the same node if their Refs are equal
-// ([Peer.Same]); the same run of that node if they are equal with ==.
+// ([Peer.Same]). Refs are handed out in the order of acquaintance, which differs
+// from node to node: order peers by ID.
 type Peer struct {
 	// ID is computed from the node's authenticated identity by whoever interns
 	// the peer. It is never believed from the wire, and so never sent.
 	ID ID `cbor:"-"`
-	// Ref is the Env's handle for the node's identity and addresses: one Ref per
-	// identity for as long as the process lives. It means nothing elsewhere; the
-	// wire translates it ([Message.EachPeer]). 0 is nobody.
+	// Ref is the Env's handle for the node's identity and addresses. It means nothing
+	// elsewhere; the wire translates it ([Message.EachPeer]). A Ref is never reused,
+	// and an identity keeps its Ref while any service of the node holds it
+	// ([Service].Peers) and for ten minutes after its last use. 0 is nobody.
 	Ref uint32 `cbor:"1,keyasint"`
 	// Inc is the incarnation: it grows at every restart of the node. 0 is not known
 	// (a contact read from a disk or typed by a person).
@@ -49,6 +52,9 @@ func (p Peer) String() string {
 // change across any of these, and only across these: read it again afterwards.
 // Every method must be called from an activity of the node (Handle, or a function
 // given to Go, Every or the host's Do), but for Log and Emit.
+//
+// When the node shuts down, every blocking call returns ErrClosed, whatever its own
+// context says; new ones do so at once.
 type Env interface {
 	Clock
 	Tasks
@@ -77,17 +83,22 @@ type Clock interface {
 
 // Tasks starts and joins the activities of a node.
 type Tasks interface {
-	// Go starts an activity. Its context ends when the node shuts down, which waits
-	// for it. name appears in traces and stack dumps: a constant.
+	// Go starts an activity. f begins after the caller next blocks or returns; what
+	// one activity starts begins in that order. Its context ends when the node shuts
+	// down, which waits for it. name appears in traces and stack dumps: a constant.
 	Go(name string, f func(context.Context))
-	// Every runs f after d ± jitter, again and again, never overlapping itself. It
-	// holds no stack between runs: the only form for periodic work. The first run
-	// comes after a random part of d, so that nodes started together spread out.
-	Every(name string, d, jitter time.Duration, f func(context.Context))
+	// Every runs f again and again, d ± jitter after the end of the run before, so it
+	// never overlaps itself. It holds no stack between runs: the only form for
+	// periodic work. The first run comes after a random part of d, so that nodes
+	// started together spread out. stop ends it: no run begins afterwards. It may be
+	// called more than once, and by f.
+	Every(name string, d, jitter time.Duration, f func(context.Context)) (stop func())
 	// Signal makes a condition to wait on for a change of the node's own state.
 	Signal() Signal
 	// Block runs f, which waits for a disk, while other activities go on. f touches
-	// no node state. Its error is returned; the context's if f was not begun.
+	// no node state. Its error is returned; the context's if f was not begun. A
+	// simulated node waits for the disk first and runs f at the end of that time, so
+	// that a crash in between finds f not done.
 	Block(ctx context.Context, f func() error) error
 }
 
@@ -95,8 +106,8 @@ type Tasks interface {
 type Contacts interface {
 	// Self is this node, with its present incarnation.
 	Self() Peer
-	// Record returns a contact for p that survives restarts, at most 1 KiB. It is
-	// nil for a peer that is not known (any more).
+	// Record returns a contact for p that survives restarts, at most MaxContact
+	// bytes. It is nil for a peer that is not known (any more).
 	Record(p Peer) []byte
 	// Intern reads such a contact. The Peer's incarnation is 0.
 	Intern(record []byte) (Peer, error)
@@ -113,28 +124,38 @@ type Signal interface {
 	Notify()
 }
 
-// Calls is a set of requests in flight, of one activity.
+// Calls is a set of requests in flight. Any activity of the node may start
+// requests in it; one at a time may wait in Next.
+//
+// Over one connection, the requests of a sender enter the receiver's handler in the
+// order in which they were started, large ones included. Across the loss of a
+// connection nothing holds: a request may be lost, or carried out and its reply lost.
 type Calls interface {
-	// Start sends req. It never blocks: a full send buffer ends the request at once
-	// with ErrBusy. req must not be changed any more.
+	// Start sends req to the node that to names: to that identity, in whatever
+	// incarnation it is now. It never blocks: what cannot be sent ends at once, with
+	// ErrBusy (the send buffer is full) or ErrUnreachable (to is nobody, or not known
+	// any more). A request to oneself goes through Handle like any other, after the
+	// caller has blocked or returned. req must not be changed any more.
 	Start(to Peer, req Message)
-	// Next blocks until one of the requests ends and returns how. The error is ctx's
-	// when ctx ends first, and ErrClosed when the node shuts down.
-	// Calling it with nothing pending panics.
+	// Next blocks until one of the requests ends and returns how; one that has ended
+	// is returned even if ctx has too. The error is ctx's when ctx ends first: the
+	// requests stay pending. Calling it with nothing pending panics.
 	Next(ctx context.Context) (Result, error)
 	// Pending counts the requests whose results Next has not returned.
 	Pending() int
-	// Close abandons what is pending. A request abandoned may still be carried out.
+	// Close gives up the results that are pending. It recalls nothing: requests that
+	// were started are sent and carried out all the same.
 	Close()
 }
 
 // Result is how one request ended: with Msg or with Err.
 type Result struct {
-	To  Peer
-	Req Message
-	Msg Message
-	RTT time.Duration // from Start to the end, a timeout's included
-	Err error
+	To   Peer // as given to Start
+	From Peer // who answered: To's identity in its present incarnation; zero with Err from here
+	Req  Message
+	Msg  Message
+	RTT  time.Duration // from Start to the end, a timeout's included
+	Err  error
 }
 
 // Message is a request or a reply: a pointer to a plain struct with exported
@@ -158,7 +179,9 @@ const (
 	Never Waits = iota
 	// Disk means that a commit to disk stands between request and reply.
 	Disk
-	// Network means that calls to other nodes stand between request and reply.
+	// Network means that calls to other nodes stand between request and reply. Such a
+	// request ends by its reply, by Close, when the connection is lost, or at the
+	// Env's ceiling (a minute by default).
 	Network
 )
 
@@ -169,6 +192,7 @@ type Kind struct {
 	Name  string // snake_case, for metrics, logs and traces
 	New   func() Message
 	Waits Waits
+	Data  bool // carries values: as long as the value limit allows, not 64 KiB at most
 }
 
 // Service is a part of a node that answers requests. The overlay and kv are
@@ -179,12 +203,16 @@ type Service interface {
 	// Handle is entered in arrival order per sender. It must not block: reply now,
 	// or keep r and reply from an activity. from is authenticated.
 	Handle(from Peer, req Message, r Reply)
+	// Peers visits every peer the service holds, some perhaps twice. Contacts of
+	// peers that no service holds may be forgotten.
+	Peers() iter.Seq[Peer]
 }
 
 // Reply answers one request.
 type Reply interface {
 	// Send is called exactly once, from any activity of the node. With err not nil,
-	// m is ignored and err travels as its code and text.
+	// m is ignored and err travels as AsError makes it. The host bounds the replies
+	// that one peer may be owed and answers ErrBusy beyond it, before Handle.
 	Send(m Message, err error)
 }
 

@@ -1,6 +1,10 @@
 package dht
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"strings"
+)
 
 // Error is an error whose code crosses the wire, so that errors.Is works on what
 // an RPC returns. Codes below 64 belong to this package; each service takes a
@@ -39,16 +43,28 @@ var (
 	ErrUnknownMessage = &Error{8, "unknown message type"}
 	// ErrInternal: the peer failed for a reason that has no code. Try another peer.
 	ErrInternal = &Error{9, "internal error at the peer"}
+	// ErrGaveUp: the peer is alive but gave up on others, or is closing. Whether the
+	// request was carried out is not known.
+	ErrGaveUp = &Error{10, "the peer gave up"}
 )
 
-// AsError returns the coded error that stands for err on the wire: the *Error in
-// its chain with err's whole text, or ErrInternal's code where there is none.
+// AsError returns the coded error that stands for err on the wire: the code of the
+// *Error in its chain, or ErrInternal's where there is none, with err's text.
+//
+// ErrTimeout, ErrUnreachable, ErrClosed and the errors of contexts say something of
+// the node that made them. Relayed, they would be taken for a statement about the
+// node that relays them, so they become ErrGaveUp: only the local Env makes them.
 func AsError(err error) *Error {
 	code := ErrInternal.Code
 	var coded *Error
 	if errors.As(err, &coded) {
 		code = coded.Code
 	}
+	for _, local := range []error{ErrTimeout, ErrUnreachable, ErrClosed, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, local) {
+			code = ErrGaveUp.Code
+		}
+	}
 	text := err.Error()
-	return &Error{code, text[:min(len(text), 256)]}
+	return &Error{code, strings.ToValidUTF8(text[:min(len(text), 256)], "")}
 }

@@ -2,7 +2,6 @@ package dht
 
 import (
 	"context"
-	"iter"
 	"time"
 )
 
@@ -40,18 +39,17 @@ type Locator interface {
 	Near(key ID, n int) (peers []Peer, sure bool)
 }
 
-// MaxOwners is the most owners one lookup may ask for, and MaxPeers the most peers
-// any list in a message may hold.
+// MaxOwners is the most owners one lookup may ask for, MaxPeers the most peers that
+// all lists of a message together may hold, and MaxContact the longest contact of
+// one of them, in bytes: so that they fit a frame.
 const (
-	MaxOwners = 32
-	MaxPeers  = 128
+	MaxOwners  = 32
+	MaxPeers   = 128
+	MaxContact = 400
 )
 
 // Inspector shows an overlay's state.
 type Inspector interface {
-	// Peers visits every peer the overlay holds, some perhaps twice. Contacts of
-	// peers that nobody holds may be forgotten.
-	Peers() iter.Seq[Peer]
 	// Table is a snapshot of the routing state in the algorithm's own terms.
 	Table() Table
 	// Explain puts the reason for a hop into the algorithm's own terms.
@@ -70,11 +68,17 @@ type Prefiller interface {
 // A forwarding hop is one move of the lookup from a node to the next: the final
 // move to the owner counts, asking oneself does not. So a lookup that the origin
 // answers from its own tables has one hop if somebody else is the owner, and none
-// if it is the owner itself. Rounds, messages and time-outs are separate figures.
+// if it is the owner itself. The hops are the chain of naming that led from the
+// origin to the first owner: branches that were asked and led nowhere count as
+// messages (and time-outs), not as hops. If the first owner is the origin, the chain
+// ends at the node that named it. Rounds, messages and time-outs are separate figures.
+//
+// Owners have answered during this lookup, or the origin's own upkeep holds them for
+// live: the same for every algorithm.
 type Route struct {
 	Key      ID
 	Owners   []Peer        // best first
-	Hops     []Hop         // in order; the last is the owner
+	Hops     []Hop         // in order; the last is the first owner, if that is another node
 	Rounds   int           // times the origin waited for answers one after another
 	Messages int           // requests sent, repeated ones included
 	Timeouts int           // requests that were given up
@@ -121,6 +125,7 @@ type Event any
 
 // LookupDone is the event at the end of every lookup, at its origin.
 type LookupDone struct {
-	Route Route
-	Err   error
+	Route  Route
+	Err    error
+	Upkeep bool // made by the overlay for its own tables, not for a user
 }
