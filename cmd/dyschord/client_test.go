@@ -1,0 +1,305 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// fake serves one answer and keeps the requests.
+type fake struct {
+	*httptest.Server
+	requests []string // method, path as it came, body
+}
+
+func fakeGateway(t *testing.T, answer http.HandlerFunc) *fake {
+	f := &fake{}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		f.requests = append(f.requests, r.Method+" "+r.URL.EscapedPath()+" "+string(body))
+		answer(w, r)
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+func says(status int, kind, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("ETag", `"7"`)
+		w.Header().Set("Dyschord-Acks", "2/3")
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+func fails(status int, code, outcome string, retryable bool) http.HandlerFunc {
+	return says(status, "application/problem+json",
+		fmt.Sprintf(`{"title":"t","detail":"detail of %s","status":%d,"code":"%s","outcome":"%s","retryable":%v}`, code, status, code, outcome, retryable))
+}
+
+// hangUp takes a request and closes the connection without an answer.
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// nobody is the URL of a port that nothing listens on.
+func nobody(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+func TestGetWritesTheValueByteForByte(t *testing.T) {
+	value := "a\x00b\r\n\xff"
+	g := fakeGateway(t, says(200, "application/octet-stream", value))
+	got := dyschord(t, "", "get", "a/ b%\xff?", "--gateway", g.URL)
+	if got.code != exitDone || got.stdout != value {
+		t.Errorf("%+v", got)
+	}
+	if want := "GET /v1/kv/a%2F%20b%25%FF%3F "; g.requests[0] != want {
+		t.Errorf("request %q, want %q", g.requests[0], want)
+	}
+}
+
+func TestKeysThatLookLikeFoldersArriveWhole(t *testing.T) {
+	g := fakeGateway(t, says(200, "", ""))
+	for key, want := range map[string]string{".": "%2E", "..": "%2E%2E", "a/../b": "a%2F..%2Fb", "a//b": "a%2F%2Fb", "...": "%2E%2E%2E"} {
+		g.requests = nil
+		dyschord(t, "", "get", key, "--gateway", g.URL)
+		if len(g.requests) != 1 || g.requests[0] != "GET /v1/kv/"+want+" " {
+			t.Errorf("key %q: requests %q", key, g.requests)
+		}
+	}
+}
+
+func TestPutTakesItsValueFromAnywhere(t *testing.T) {
+	file := t.TempDir() + "/value"
+	if err := os.WriteFile(file, []byte("from a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"word"}, "word"},
+		{[]string{""}, ""},
+		{[]string{"-"}, "typed"},
+		{nil, "typed"},
+		{[]string{"@" + file}, "from a file"},
+		{[]string{"@@home"}, "@home"},
+	} {
+		g := fakeGateway(t, says(201, "", ""))
+		got := dyschord(t, "typed", append([]string{"put", "k", "--gateway", g.URL}, c.args...)...)
+		if got.code != exitDone || g.requests[0] != "PUT /v1/kv/k "+c.want {
+			t.Errorf("put %q: %+v, request %q", c.args, got, g.requests)
+		}
+		if !strings.Contains(got.stdout, "on 2 of 3 replicas") || !strings.Contains(got.stdout, "version 7") {
+			t.Errorf("put %q says %q", c.args, got.stdout)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		answer http.HandlerFunc
+		args   string
+		code   int
+		says   string
+	}{
+		{says(204, "", ""), "put k v", exitDone, ""},
+		{says(204, "", ""), "delete k", exitDone, ""},
+		{fails(404, "not_found", "", false), "get k", exitNotFound, "detail of not_found"},
+		{fails(412, "condition", "not_applied", false), "put k v", exitCondition, "detail of condition"},
+		{fails(504, "unknown", "unknown", false), "put k v", exitUnknown, "detail of unknown"},
+		{fails(503, "unavailable", "not_applied", true), "put k v", exitFailed, "detail of unavailable"},
+		{fails(503, "unavailable", "", true), "get k", exitFailed, "detail of unavailable"},
+		{fails(413, "too_large", "not_applied", false), "put k v", exitFailed, "detail of too_large"},
+		{says(404, "text/plain", "404 page not found"), "get k", exitNotFound, "not the answer of a dyschord gateway"},
+		{says(502, "text/html", "<html>"), "put k v", exitUnknown, "not the answer of a dyschord gateway"},
+		{hangUp, "put k v", exitUnknown, "read the key before you repeat it"},
+		{hangUp, "get k", exitFailed, "try again"},
+		{says(200, "", "not json"), "status", exitFailed, "check --gateway"},
+	} {
+		g := fakeGateway(t, c.answer)
+		got := dyschord(t, "", append(strings.Fields(c.args), "--gateway", g.URL)...)
+		if got.code != c.code || !strings.Contains(got.stderr, c.says) {
+			t.Errorf("%s: %+v, want exit code %d and %q", c.args, got, c.code, c.says)
+		}
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"put":                              "dyschord put --help",
+		"get a b":                          "dyschord get --help",
+		"get --jsn k":                      "unknown flag: --jsn",
+		"pug":                              `unknown command "pug"`,
+		"get k --gateway 127.0.0.1:80":     "http://HOST:PORT",
+		"get k --gateway http://h/v1":      "http://HOST:PORT",
+		"get k --timeout 0s":               "more than 0s",
+		"put k @/none/such":                "no such file",
+		"leave":                            "--admin",
+		"get " + strings.Repeat("k", 1025): "1 to 1024",
+		"config prnt":                      `"prnt"`,
+		"status now":                       "dyschord status --help",
+	} {
+		if got := dyschord(t, "", strings.Fields(args)...); got.code != exitUsage || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: %+v, want exit code %d and %q", args, got, exitUsage, want)
+		}
+	}
+	if got := dyschord(t, "", "get", ""); got.code != exitUsage {
+		t.Errorf("empty key: %+v", got)
+	}
+}
+
+func TestReadsFailOverAndWritesOnlyWhenNothingWasSent(t *testing.T) {
+	good := func() *fake { return fakeGateway(t, says(200, "", "value")) }
+	for _, c := range []struct {
+		name, args string
+		first      http.HandlerFunc // nil: nothing listens
+		code, used int              // used: requests at the second gateway
+	}{
+		{"nobody listens, read", "get k", nil, exitDone, 1},
+		{"nobody listens, write", "put k v", nil, exitDone, 1},
+		{"connection lost, read", "get k", hangUp, exitDone, 1},
+		{"connection lost, write", "put k v", hangUp, exitUnknown, 0},
+		{"unavailable, read", "get k", fails(503, "unavailable", "", true), exitDone, 1},
+		{"leaving, write", "put k v", fails(503, "leaving", "not_applied", true), exitDone, 1},
+		{"unknown, write", "put k v", fails(504, "unknown", "unknown", false), exitUnknown, 0},
+		{"not found", "get k", fails(404, "not_found", "", false), exitNotFound, 0},
+	} {
+		first, second := nobody(t), good()
+		if c.first != nil {
+			first = fakeGateway(t, c.first).URL
+		}
+		t.Setenv("DYSCHORD_GATEWAY", first+","+second.URL)
+		got := dyschord(t, "", strings.Fields(c.args)...)
+		if got.code != c.code || len(second.requests) != c.used {
+			t.Errorf("%s: %+v, %d requests at the second gateway; want code %d, %d", c.name, got, len(second.requests), c.code, c.used)
+		}
+	}
+}
+
+func TestAllGatewaysGone(t *testing.T) {
+	a, b := nobody(t), nobody(t)
+	got := dyschord(t, "", "get", "k", "--gateway", a, "--gateway", b)
+	if got.code != exitFailed || !strings.Contains(got.stderr, a) || !strings.Contains(got.stderr, b) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestTokenIsSent(t *testing.T) {
+	var sent string
+	g := fakeGateway(t, func(_ http.ResponseWriter, r *http.Request) { sent = r.Header.Get("Authorization") })
+	t.Setenv("DYSCHORD_TOKEN", "from-env")
+	if dyschord(t, "", "get", "k", "--gateway", g.URL); sent != "Bearer from-env" {
+		t.Errorf("Authorization: %q", sent)
+	}
+	if dyschord(t, "", "get", "k", "--gateway", g.URL, "--token", "t"); sent != "Bearer t" {
+		t.Errorf("Authorization: %q", sent)
+	}
+}
+
+const ringOf2 = `{"members":[{"id":"0a","peer_id":"P1","multiaddrs":["/ip4/127.0.0.1/tcp/1"],"state":"ready"},{"id":"0b","peer_id":"P2","multiaddrs":[],"state":"ready"}],
+"slots":[{"slot":0,"epoch":1,"state":"active","members":["P1","P2"]},{"slot":1,"epoch":1,"state":"%s","members":["P1"]}],"under_replicated_slots":%d,"complete":%v}`
+
+func TestStatusIsHealthyOnlyIfEverySlotIs(t *testing.T) {
+	for _, c := range []struct {
+		state    string
+		under    int
+		complete bool
+		code     int
+		says     string
+	}{
+		{"active", 0, true, exitDone, "cluster: healthy"},
+		{"repairing", 1, true, exitFailed, "not healthy: 1 slot of 2 short of copies"},
+		{"active", 0, false, exitFailed, "not healthy: not every member and slot answered"},
+	} {
+		body := fmt.Sprintf(ringOf2, c.state, c.under, c.complete)
+		g := fakeGateway(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/ring" {
+				says(200, "application/json", body)(w, r)
+			} else {
+				fails(503, "unavailable", "", true)(w, r)
+			}
+		})
+		got := dyschord(t, "", "status", "--gateway", g.URL)
+		if got.code != c.code || !strings.Contains(got.stdout, c.says) {
+			t.Errorf("%+v, want code %d and %q", got, c.code, c.says)
+		}
+		if raw := dyschord(t, "", "status", "--json", "--gateway", g.URL); raw.stdout != body+"\n" || raw.code != c.code {
+			t.Errorf("--json: %+v", raw)
+		}
+	}
+}
+
+func TestStatusWaitsUntilHealthy(t *testing.T) {
+	asked := 0
+	g := fakeGateway(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/ring" {
+			asked++
+		}
+		says(200, "application/json", fmt.Sprintf(ringOf2, "active", max(0, 3-asked), true))(w, r)
+	})
+	if got := dyschord(t, "", "status", "--wait", "1m", "--gateway", g.URL); got.code != exitDone || asked != 3 {
+		t.Errorf("%+v after %d questions", got, asked)
+	}
+}
+
+func TestLeaveWaitsUntilTheNodeHasLeft(t *testing.T) {
+	for _, c := range []struct {
+		states string
+		code   int
+	}{
+		{"leaving leaving left", exitDone},
+		{"leaving ready", exitFailed},
+		{"leaving", exitUnknown},
+	} {
+		states := strings.Fields(c.states)
+		g := fakeGateway(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				w.WriteHeader(http.StatusAccepted)
+				return
+			}
+			if len(states) == 0 {
+				hangUp(w, r)
+			}
+			fmt.Fprintf(w, `{"state":%q,"error":"no room elsewhere"}`, states[0])
+			states = states[1:]
+		})
+		got := dyschord(t, "", "leave", "--admin", g.URL)
+		if got.code != c.code || g.requests[0] != "POST /v1/node/leave " {
+			t.Errorf("%s: %+v, requests %q", c.states, got, g.requests)
+		}
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Example == "" || c.Short == "" || c.RunE == nil {
+			t.Errorf("%s lacks an example, a description or RunE", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(rootCommand())
+}
+
+func TestShellCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := dyschord(t, "", "completion", shell); got.code != exitDone || !strings.Contains(got.stdout, "dyschord") {
+			t.Errorf("%s: %+v", shell, got)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/multiformats/go-multiaddr"
+
+	"dyschord/dht"
+)
+
+// conflicts refuses pairs of settings that cannot hold together.
+func (l loaded) conflicts() error {
+	for _, check := range []func() error{l.idConflicts, l.sizeConflicts, l.exposure} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show names a setting with its value and source.
+func (l loaded) show(key string) string {
+	return fmt.Sprintf("%s %s (%s)", key, inline(l.values[key]), l.sources[key])
+}
+
+func (l loaded) idConflicts() error {
+	s := l.settings
+	if s.ID == "" {
+		return nil
+	}
+	if s.Hash != dht.Trivial.String() && s.Bits > 16 {
+		return usagef("setting %s conflicts with %s and %s: an identifier may be chosen only with hash trivial or at most 16 bits",
+			l.show("id"), l.show("hash"), l.show("bits"))
+	}
+	if _, err := s.space().Parse(s.ID); err != nil {
+		return usagef("setting %s conflicts with %s: 0 to %s is allowed", l.show("id"), l.show("bits"), s.space().Max())
+	}
+	return nil
+}
+
+func (l loaded) sizeConflicts() error {
+	s := l.settings
+	if s.Bits < 16 && s.Slots > 1<<s.Bits {
+		return usagef("setting %s conflicts with %s: at most %d slots are allowed there", l.show("slots"), l.show("bits"), 1<<s.Bits)
+	}
+	if s.Chord.Successors < s.Replicas {
+		return usagef("setting %s conflicts with %s: at least as many successors as replicas are needed",
+			l.show("chord.successors"), l.show("replicas"))
+	}
+	return nil
+}
+
+// exposure refuses addresses that others can reach, unless told that this is meant.
+func (l loaded) exposure() error {
+	s := l.settings
+	if s.Insecure {
+		return nil
+	}
+	for _, addr := range s.Listen {
+		if !loopbackMultiaddr(addr) {
+			return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can join; listen on loopback, or give --insecure for a closed network",
+				l.show("listen"), l.show("insecure"), addr)
+		}
+	}
+	for _, key := range []string{"gateway", "admin"} {
+		if addr, _ := l.values[key].(string); addr != "" && !loopbackHost(addr) {
+			return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can read and write; use loopback, or give --insecure for a closed network",
+				l.show(key), l.show("insecure"), addr)
+		}
+	}
+	return nil
+}
+
+func loopbackHost(hostPort string) bool {
+	host, _, _ := net.SplitHostPort(hostPort)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func loopbackMultiaddr(s string) bool {
+	addr, err := multiaddr.NewMultiaddr(s)
+	if err != nil || len(addr) == 0 {
+		return false
+	}
+	first := addr[0]
+	if strings.HasPrefix(first.Protocol().Name, "ip") {
+		ip := net.ParseIP(first.Value())
+		return ip != nil && ip.IsLoopback()
+	}
+	return first.Protocol().Name == "dns4" && first.Value() == "localhost"
+}

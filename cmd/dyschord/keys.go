@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const keyPrefix = "/v1/kv/"
+
+func putCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "put KEY [VALUE | - | @FILE]",
+		Short: "Store a value",
+		Long: "Store a value under a key. The value is the argument itself, standard input (-, or no\n" +
+			"argument), or a file (@FILE). A value that begins with @ is written with two.\n" +
+			"When put returns, a majority of the key's replicas has the value on disk.",
+		Example: "  dyschord put greeting hello\n  dyschord put photo @cat.jpg --type image/jpeg\n  tar c . | dyschord put backup -",
+		Args:    takes(1, 2, "a key and a value"),
+	}
+	connect := gatewayFlags(c)
+	kind := c.Flags().String("type", "application/octet-stream", "content type to store with the value")
+	asJSON := jsonFlag(c)
+	c.RunE = run(func(c *cobra.Command, args []string) error {
+		if err := checkKey(args[0]); err != nil {
+			return err
+		}
+		g, err := connect()
+		if err != nil {
+			return err
+		}
+		value, err := readValue(args[1:], c.InOrStdin())
+		if err != nil {
+			return err
+		}
+		a, err := g.do(c.Context(), request{method: http.MethodPut, path: keyPath(keyPrefix, args[0]), body: value, kind: *kind})
+		if err != nil {
+			return about(args[0], err)
+		}
+		return printStored(c.OutOrStdout(), args[0], len(value), a, *asJSON)
+	})
+	return c
+}
+
+// readValue returns the value that the arguments after the key name.
+func readValue(args []string, stdin io.Reader) ([]byte, error) {
+	if len(args) == 0 && isTerminal(stdin) {
+		return nil, usagef("no value: give it as an argument, as @FILE, or as - to type it")
+	}
+	if len(args) == 0 || args[0] == "-" {
+		return readAll(stdin, "standard input")
+	}
+	rest, at := strings.CutPrefix(args[0], "@")
+	if !at || strings.HasPrefix(rest, "@") {
+		return []byte(rest), nil
+	}
+	file, err := os.Open(rest)
+	if err != nil {
+		return nil, usagef("value: %w: name a file that can be read", err)
+	}
+	defer file.Close()
+	return readAll(file, rest)
+}
+
+func readAll(r io.Reader, name string) ([]byte, error) {
+	value, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(value) > maxBody {
+		return nil, usagef("%s holds more than %d MiB, which no cluster takes as one value: split it", name, maxBody>>20)
+	}
+	return value, nil
+}
+
+func isTerminal(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // a device too, but nobody types there
+	return err != nil || !os.SameFile(info, null)
+}
+
+// stored is the outcome of a put, for programs.
+type stored struct {
+	Key     string `json:"key"`
+	Version string `json:"version"`
+	Created bool   `json:"created"` // there was no value before
+	Size    int    `json:"size"`
+	Acks    string `json:"acks"` // replicas that had it on disk, of how many
+}
+
+func printStored(w io.Writer, key string, size int, a *answer, asJSON bool) error {
+	s := stored{key, strings.Trim(a.header.Get("ETag"), `"`), a.status == http.StatusCreated, size, a.header.Get("Dyschord-Acks")}
+	if asJSON {
+		return printJSON(w, s)
+	}
+	done, all, _ := strings.Cut(s.Acks, "/")
+	_, err := fmt.Fprintf(w, "stored %q: %s, version %s, on %s of %s replicas\n", key, count(size, "byte"), s.Version, done, all)
+	return err
+}
+
+func getCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "get KEY",
+		Short:   "Print a value",
+		Long:    "Print the latest value of a key to standard output, byte for byte.",
+		Example: "  dyschord get greeting\n  dyschord get photo > cat.jpg\n  dyschord get greeting --json",
+		Args:    takes(1, 1, "a key"),
+	}
+	connect := gatewayFlags(c)
+	asJSON := c.Flags().Bool("json", false, "print JSON with the value in base64, its version and content type")
+	c.RunE = run(func(c *cobra.Command, args []string) error {
+		if err := checkKey(args[0]); err != nil {
+			return err
+		}
+		g, err := connect()
+		if err != nil {
+			return err
+		}
+		r := request{method: http.MethodGet, path: keyPath(keyPrefix, args[0])}
+		if *asJSON {
+			r.accept = "application/json"
+		}
+		a, err := g.do(c.Context(), r)
+		if err != nil {
+			return about(args[0], err)
+		}
+		if _, err := c.OutOrStdout().Write(a.body); err != nil {
+			return fmt.Errorf("write the value: %w", err)
+		}
+		return nil
+	})
+	return c
+}
+
+func deleteCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "delete KEY",
+		Short:   "Remove a key",
+		Long:    "Remove a key and its value. It is no error if there was none.",
+		Example: "  dyschord delete greeting",
+		Args:    takes(1, 1, "a key"),
+	}
+	connect := gatewayFlags(c)
+	c.RunE = run(func(c *cobra.Command, args []string) error {
+		if err := checkKey(args[0]); err != nil {
+			return err
+		}
+		g, err := connect()
+		if err != nil {
+			return err
+		}
+		if _, err = g.do(c.Context(), request{method: http.MethodDelete, path: keyPath(keyPrefix, args[0])}); err != nil {
+			return about(args[0], err)
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "deleted %q\n", args[0])
+		return err
+	})
+	return c
+}
+
+// about names the key that an error is about.
+func about(key string, err error) error { return fmt.Errorf("key %q: %w", key, err) }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func leaveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "leave --admin URL",
+		Short: "Make a node hand over its data and stop",
+		Long: "Ask the node with this admin listener to leave the cluster. Returns when its data is safe\n" +
+			"on other nodes; the node then exits. The last node of a cluster has nobody to hand its\n" +
+			"data to: it says so and stays.",
+		Example: "  dyschord leave --admin http://127.0.0.1:9080",
+		Args:    takes(0, 0, "no arguments"),
+	}
+	admin := c.Flags().String("admin", "", "URL of the node's admin listener (required)")
+	token, timeout := accessFlags(c)
+	c.RunE = run(func(c *cobra.Command, _ []string) error {
+		if *admin == "" {
+			return usagef("no node: name its admin listener with --admin, such as --admin http://127.0.0.1:9080")
+		}
+		g, err := newGateways([]string{*admin}, "flag --admin", *token, *timeout)
+		if err != nil {
+			return err
+		}
+		if _, err := g.do(c.Context(), request{method: http.MethodPost, path: "/v1/node/leave"}); err != nil {
+			return err
+		}
+		if err := g.waitLeft(c.Context()); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(c.OutOrStdout(), "the node has left: its data is on other nodes")
+		return err
+	})
+	return c
+}
+
+// waitLeft follows the node's state until it has left.
+func (g *gateways) waitLeft(ctx context.Context) error {
+	for {
+		var node struct {
+			State string `json:"state"`
+			Error string `json:"error"`
+		}
+		err := g.getJSON(ctx, "/v1/node", &node)
+		switch {
+		case err != nil:
+			return exitf(exitUnknown, "the node stopped answering while it was leaving: %w: see `dyschord status` at another node", err)
+		case node.State == "left" || node.State == "stopped":
+			return nil
+		case node.State != "leaving":
+			return fmt.Errorf("the node did not leave: %w", errors.New(node.Error))
+		}
+		select {
+		case <-ctx.Done():
+			return exitf(exitUnknown, "interrupted: the node goes on leaving")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/dyschord.example.yaml")
+
+const exampleFile = "../../docs/dyschord.example.yaml"
+
+// outcome is what one command line did.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// dyschord runs one command line in this process.
+func dyschord(t *testing.T, stdin string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := execute(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
+	if n := strings.Count(stderr.String(), "\n"); code != exitDone && n != 1 {
+		t.Errorf("%q wrote %d lines to stderr: %q", args, n, stderr.String())
+	}
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// alone keeps the test away from settings of the machine it runs on.
+func alone(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// effective returns the settings as `config print` shows them.
+func effective(t *testing.T, args ...string) map[string]printed {
+	t.Helper()
+	got := dyschord(t, "", append([]string{"config", "print", "--json"}, args...)...)
+	if got.code != exitDone {
+		t.Fatalf("config print %q: %s", args, got.stderr)
+	}
+	var list []printed
+	if err := json.Unmarshal([]byte(got.stdout), &list); err != nil {
+		t.Fatal(err)
+	}
+	byKey := map[string]printed{}
+	for _, p := range list {
+		byKey[p.Setting] = p
+	}
+	return byKey
+}
+
+func TestAFlagWinsOverTheEnvironmentThatOverTheFile(t *testing.T) {
+	alone(t)
+	write(t, "dyschord.yaml", "replicas: 5\ncluster: from-file\nchord:\n  successors: 9\n")
+	t.Setenv("DYSCHORD_CLUSTER", "from-env")
+	t.Setenv("DYSCHORD_HEARTBEAT", "3s")
+	t.Setenv("DYSCHORD_CHORD_SUCCESSORS", "10")
+	got := effective(t, "--heartbeat", "2s", "--listen", "/ip4/127.0.0.1/tcp/1", "--listen", "/ip4/127.0.0.1/tcp/2")
+	for key, want := range map[string]printed{
+		"heartbeat":        {"heartbeat", "2s", "flag", "--heartbeat"},
+		"cluster":          {"cluster", "from-env", "environment", "DYSCHORD_CLUSTER"},
+		"chord.successors": {"chord.successors", 10.0, "environment", "DYSCHORD_CHORD_SUCCESSORS"},
+		"replicas":         {"replicas", 5.0, "file", "dyschord.yaml"},
+		"slots":            {"slots", 256.0, "default", ""},
+		"listen":           {"listen", []any{"/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"}, "flag", "--listen"},
+	} {
+		if !reflect.DeepEqual(got[key], want) {
+			t.Errorf("%s: %+v, want %+v", key, got[key], want)
+		}
+	}
+}
+
+func TestSettingsFilesOfEveryFormatAndPlace(t *testing.T) {
+	user := func(name string) string { return filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "dyschord", name) }
+	for _, c := range []struct {
+		name, text string
+		args       []string
+	}{
+		{"dyschord.yaml", "replicas: 5\nlookup: {timeout: 3s}\nbootstrap: [/ip4/127.0.0.1/tcp/7]", nil},
+		{"dyschord.json", `{"replicas": 5, "lookup": {"timeout": "3s"}, "bootstrap": ["/ip4/127.0.0.1/tcp/7"]}`, nil},
+		{"dyschord.toml", "replicas = 5\nbootstrap = ['/ip4/127.0.0.1/tcp/7']\n[lookup]\ntimeout = '3s'", nil},
+		{"USER/dyschord.toml", "replicas = 5\nbootstrap = ['/ip4/127.0.0.1/tcp/7']\n[lookup]\ntimeout = '3s'", nil},
+		{"other/name.yml", "replicas: 5\nlookup.timeout: 3s\nbootstrap: /ip4/127.0.0.1/tcp/7", []string{"--config", "other/name.yml"}},
+	} {
+		alone(t)
+		name := c.name
+		if rest, ok := strings.CutPrefix(name, "USER/"); ok {
+			name = user(rest)
+		}
+		write(t, name, c.text)
+		got := effective(t, c.args...)
+		if got["replicas"].Value != 5.0 || got["lookup.timeout"].Value != "3s" || got["replicas"].Name != name ||
+			!reflect.DeepEqual(got["bootstrap"].Value, []any{"/ip4/127.0.0.1/tcp/7"}) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+func TestTheFirstSettingsFileFoundIsRead(t *testing.T) {
+	alone(t)
+	write(t, filepath.Join(os.Getenv("XDG_CONFIG_HOME"), "dyschord", "dyschord.yaml"), "replicas: 1")
+	write(t, "dyschord.toml", "replicas = 2")
+	write(t, "dyschord.json", `{"replicas": 3}`)
+	if got := effective(t)["replicas"]; got.Name != "dyschord.json" {
+		t.Errorf("%+v", got)
+	}
+	write(t, "dyschord.yaml", "replicas: 4")
+	if got := effective(t)["replicas"]; got.Name != "dyschord.yaml" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Every message names the setting, where it was set, and what is allowed.
+func TestBadSettingsAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		file, env, flag string
+		want            []string
+	}{
+		{flag: "--replicas=three", want: []string{"setting replicas", `"three"`, "flag --replicas", "1 to 7 is allowed"}},
+		{flag: "--replicas=0", want: []string{"setting replicas", "1 to 7 is allowed"}},
+		{flag: "--replicas=", want: []string{"setting replicas", "1 to 7 is allowed"}},
+		{env: "DYSCHORD_REPLICAS=8", want: []string{"setting replicas", `"8"`, "environment DYSCHORD_REPLICAS", "1 to 7 is allowed"}},
+		{file: "replicas: 2.5", want: []string{"setting replicas", `"2.5"`, "file dyschord.yaml", "1 to 7 is allowed"}},
+		{file: "replicas: true", want: []string{"setting replicas", "not a whole number"}},
+		{file: "replicas: [3]", want: []string{"setting replicas", "not a whole number"}},
+		{file: "replicas:", want: []string{"setting replicas", "file dyschord.yaml", "no value"}},
+		{file: "replica: 3", want: []string{"unknown setting replica ", "file dyschord.yaml", "perhaps replicas"}},
+		{file: "chord: 3", want: []string{"unknown setting chord ", "file dyschord.yaml"}},
+		{file: "chord: {fingers: 3}", want: []string{"unknown setting chord.fingers"}},
+		{file: "- 3", want: []string{"settings file dyschord.yaml"}},
+		{file: "a: b: c", want: []string{"settings file dyschord.yaml"}},
+		{env: "DYSCHORD_REPLICA=3", want: []string{"unknown setting DYSCHORD_REPLICA ", "environment", "perhaps DYSCHORD_REPLICAS"}},
+		{flag: "--replica=3", want: []string{"unknown flag: --replica"}},
+		{flag: "--slots=100", want: []string{"setting slots", "power of two from 16 to 65536"}},
+		{flag: "--bits=3", want: []string{"setting bits", "4 to 128"}},
+		{flag: "--hash=md5", want: []string{"setting hash", `"md5"`, "sha256 or trivial"}},
+		{flag: "--algorithm=cord", want: []string{"setting algorithm", `"cord"`, "chord", "is allowed"}},
+		{flag: "--heartbeat=5", want: []string{"setting heartbeat", "flag --heartbeat", "unit", "100ms to 1m0s"}},
+		{file: "heartbeat: 5", want: []string{"setting heartbeat", "file dyschord.yaml", "unit"}},
+		{flag: "--heartbeat=1h", want: []string{"setting heartbeat", "100ms to 1m0s"}},
+		{flag: "--insecure=maybe", want: []string{"setting insecure", "true or false"}},
+		{file: "insecure: 1", want: []string{"setting insecure", "true or false"}},
+		{flag: "--listen=127.0.0.1:4001", want: []string{"setting listen", "127.0.0.1:4001", "multiaddr"}},
+		{file: "listen: [4001]", want: []string{"setting listen", "not text"}},
+		{file: "listen: 4001", want: []string{"setting listen", "not a list"}},
+		{file: "data-dir: 4001", want: []string{"setting data-dir", "quotes"}},
+		{flag: "--gateway=8080", want: []string{"setting gateway", "HOST:PORT"}},
+		{env: "DYSCHORD_GATEWAY=http://127.0.0.1:8080", want: []string{"setting gateway", "environment DYSCHORD_GATEWAY", "URL", "HOST:PORT"}},
+		{flag: "--gateway=127.0.0.1:99999", want: []string{"setting gateway", "HOST:PORT"}},
+		{flag: "--cluster=a b", want: []string{"setting cluster", "1 to 64 letters"}},
+		{flag: "--id=xyz", want: []string{"setting id", "hexadecimal"}},
+		{flag: "--id=1", want: []string{"setting id 1 (flag --id)", "hash sha256 (default)", "bits 128 (default)"}},
+		{flag: "--id=10 --bits=4 --slots=16", want: []string{"setting id 10", "bits 4", "0 to f is allowed"}},
+		{flag: "--bits=4", want: []string{"setting slots 256 (default)", "bits 4 (flag --bits)", "at most 16"}},
+		{flag: "--chord.successors=2", want: []string{"setting chord.successors 2", "replicas 3 (default)"}},
+		{flag: "--gateway=0.0.0.0:8080", want: []string{"setting gateway 0.0.0.0:8080 (flag --gateway)", "insecure false (default)", "--insecure"}},
+		{flag: "--admin=:9080", want: []string{"setting admin :9080", "--insecure"}},
+		{flag: "--listen=/ip4/0.0.0.0/tcp/1", want: []string{"setting listen", "/ip4/0.0.0.0/tcp/1 is not loopback", "--insecure"}},
+		{flag: "--listen=/dns4/example.com/tcp/1", want: []string{"is not loopback"}},
+		{flag: "--config=none.yaml", want: []string{`"none.yaml"`, "flag --config", "no such file"}},
+		{flag: "--config=x.ini", want: []string{`"x.ini"`, "flag --config", ".yaml, .json or .toml"}},
+		{env: "DYSCHORD_CONFIG=none.yaml", want: []string{`"none.yaml"`, "environment DYSCHORD_CONFIG"}},
+	} {
+		t.Run(strings.Join(strings.Fields(c.file+c.env+c.flag), " "), func(t *testing.T) {
+			alone(t)
+			if c.file != "" {
+				write(t, "dyschord.yaml", c.file)
+			}
+			if name, value, ok := strings.Cut(c.env, "="); ok {
+				t.Setenv(name, value)
+			}
+			args := []string{"config", "print"}
+			if c.flag != "" {
+				args = append(args, regexp.MustCompile(` (?:--)`).Split(c.flag, -1)...)
+				for i := range args[3:] {
+					args[3+i] = "--" + args[3+i]
+				}
+			}
+			got := dyschord(t, "", args...)
+			if got.code != exitUsage || got.stdout != "" {
+				t.Errorf("exit code %d, stdout %q; want %d and nothing", got.code, got.stdout, exitUsage)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(got.stderr, want) {
+					t.Errorf("the error does not say %q: %s", want, got.stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsAllowedIsTaken(t *testing.T) {
+	for _, args := range [][]string{
+		{"--bits=4", "--hash=trivial", "--id=f", "--slots=16"},
+		{"--bits=16", "--id=ffff"},
+		{"--gateway=", "--admin=", "--data-dir="},
+		{"--gateway=0.0.0.0:80", "--listen=/ip4/0.0.0.0/udp/1/quic-v1", "--insecure"},
+		{"--gateway=[::1]:0", "--listen=/ip6/::1/tcp/0,/dns4/localhost/tcp/0"},
+	} {
+		alone(t)
+		effective(t, args...)
+	}
+}
+
+func TestAnEmptyVariableIsAnEmptyValue(t *testing.T) {
+	alone(t)
+	t.Setenv("DYSCHORD_DATA_DIR", "")
+	if got := effective(t)["data-dir"]; got.Value != "" || got.Source != "environment" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// fields lists the keys that the settings struct has room for.
+func fields(t reflect.Type, prefix string) []string {
+	var keys []string
+	for f := range t.Fields() {
+		key := prefix + f.Tag.Get("mapstructure")
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, fields(f.Type, key+".")...)
+		} else {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func TestTheTableIsComplete(t *testing.T) {
+	var keys []string
+	for _, s := range append(settingTable(), devTable()[0]) {
+		keys = append(keys, s.key)
+		if value, err := s.kind.parse(s.def); err != nil || !reflect.DeepEqual(value, s.def) {
+			t.Errorf("the default of %s is not allowed: %v", s.key, err)
+		}
+		if s.help == "" || s.about == "" && s.key != "nodes" {
+			t.Errorf("%s is not explained", s.key)
+		}
+	}
+	want := fields(reflect.TypeFor[settings](), "")
+	slices.Sort(keys)
+	slices.Sort(want)
+	if !slices.Equal(keys, want) {
+		t.Errorf("settings in the table:\n%q\nfields of the struct:\n%q", keys, want)
+	}
+}
+
+func TestTheExampleFileIsCompleteAndAtTheDefaults(t *testing.T) {
+	example := dyschord(t, "", "config", "example").stdout
+	if *update {
+		write(t, exampleFile, example)
+	}
+	file, err := os.ReadFile(exampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(file) != example {
+		t.Fatal("docs/dyschord.example.yaml is out of date: go test ./cmd/dyschord -run Example -update")
+	}
+	alone(t)
+	write(t, "dyschord.yaml", example)
+	fromFile := effective(t)
+	write(t, "dyschord.yaml", "{}")
+	fromDefaults := effective(t)
+	for _, s := range settingTable() {
+		if fromFile[s.key].Source != "file" || fromDefaults[s.key].Source != "default" {
+			t.Errorf("%s: not in the file", s.key)
+		}
+		if !reflect.DeepEqual(fromFile[s.key].Value, fromDefaults[s.key].Value) {
+			t.Errorf("%s: %v in the file, %v by default", s.key, fromFile[s.key].Value, fromDefaults[s.key].Value)
+		}
+	}
+	explained := regexp.MustCompile(`(?m)^ *# .*\n *[a-z-]+: `)
+	if n := len(explained.FindAllString(example, -1)); n != len(settingTable()) {
+		t.Errorf("%d settings in the file have a comment, of %d", n, len(settingTable()))
+	}
+}
+
+func TestSettingsReachTheStruct(t *testing.T) {
+	alone(t)
+	c := configPrintCommand()
+	if err := c.ParseFlags([]string{"--slots=64", "--lookup.alpha=3", "--chord.stabilize=200ms", "--log-rpc", "--bits=64"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := loader{table: settingTable(), flags: c.Flags(), file: true}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := got.settings
+	if s.Slots != 64 || s.Lookup.Alpha != 3 || s.Chord.Stabilize != 200*time.Millisecond || !s.LogRPC || s.space().Width() != 64 {
+		t.Errorf("%+v", s)
+	}
+}
