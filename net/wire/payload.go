@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"dyschord/dht"
+)
+
+// AppendPayload writes what a request or reply frame carries behind dst: the
+// contacts of all peers that m mentions, then its body. record looks a contact up
+// by Ref; it is nil for one that is not known. m is only read. On an error dst is
+// returned as it was.
+func (c *Codec) AppendPayload(dst []byte, m dht.Message, record func(ref uint32) []byte) ([]byte, error) {
+	out, err := appendContacts(dst, m, record)
+	if err != nil {
+		return dst, err
+	}
+	out, err = c.Append(out, m)
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+func appendContacts(dst []byte, m dht.Message, record func(uint32) []byte) ([]byte, error) {
+	var few [8]uint32
+	refs := few[:0]
+	m.EachPeer(func(p *dht.Peer) {
+		if p.Ref != 0 {
+			refs = append(refs, p.Ref)
+		}
+	})
+	slices.Sort(refs)
+	refs = slices.Compact(refs)
+	dst = binary.AppendUvarint(dst, uint64(len(refs)))
+	for _, ref := range refs {
+		contact := record(ref)
+		if contact == nil {
+			return dst, fmt.Errorf("wire: message %d mentions a peer whose contact is not known", m.Code())
+		}
+		dst = binary.AppendUvarint(dst, uint64(ref))
+		dst = binary.AppendUvarint(dst, uint64(len(contact)))
+		dst = append(dst, contact...)
+	}
+	return dst, nil
+}
+
+// DecodePayload reads what AppendPayload writes and puts the receiver's own Refs
+// and identifiers into the message. intern turns a contact into a Peer; it is
+// called once for each that the message mentions. A peer without contact makes the
+// message malformed, and so does a contact that intern refuses.
+func (c *Codec) DecodePayload(code uint16, payload []byte, intern func(record []byte) (dht.Peer, error)) (dht.Message, error) {
+	table, body, err := splitContacts(payload)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.Decode(code, body)
+	if err != nil {
+		return nil, err
+	}
+	return m, table.translate(m, intern)
+}
+
+// contacts is the table of a payload, in ascending order of the sender's Refs.
+type contacts []contact
+
+type contact struct {
+	ref    uint32
+	record []byte   // nil once it was interned
+	peer   dht.Peer // ID and Ref at the receiver
+}
+
+func splitContacts(b []byte) (contacts, []byte, error) {
+	count, b, err := uvarint(b, uint64(len(b))/minContact)
+	if err != nil || count == 0 {
+		return nil, b, err
+	}
+	table := make(contacts, count)
+	last := uint64(0)
+	for i := range table {
+		var ref, size uint64
+		if ref, b, err = uvarint(b, 1<<32-1); err != nil {
+			return nil, nil, err
+		}
+		if ref <= last {
+			return nil, nil, fmt.Errorf("wire: contacts out of order: %w", dht.ErrMalformed)
+		}
+		if size, b, err = uvarint(b, min(MaxRecord, uint64(len(b)))); err != nil {
+			return nil, nil, err
+		}
+		if size == 0 || size > uint64(len(b)) {
+			return nil, nil, fmt.Errorf("wire: a contact of %d bytes in %d: %w", size, len(b), dht.ErrMalformed)
+		}
+		table[i] = contact{ref: uint32(ref), record: b[:size]}
+		b, last = b[size:], ref
+	}
+	return table, b, nil
+}
+
+// minContact is the fewest bytes a contact takes in a payload; it bounds the table
+// before it is made.
+const minContact = 3
+
+func uvarint(b []byte, limit uint64) (uint64, []byte, error) {
+	v, n := binary.Uvarint(b)
+	if n <= 0 || v > limit {
+		return 0, nil, fmt.Errorf("wire: a number in the contacts is cut off or beyond %d: %w", limit, dht.ErrMalformed)
+	}
+	return v, b[n:], nil
+}
+
+func (t contacts) translate(m dht.Message, intern func([]byte) (dht.Peer, error)) error {
+	var failed error
+	m.EachPeer(func(p *dht.Peer) {
+		if p.Ref == 0 {
+			*p = dht.Peer{}
+			return
+		}
+		local, err := t.lookup(p.Ref, intern)
+		if err != nil && failed == nil {
+			failed = err
+		}
+		p.ID, p.Ref = local.ID, local.Ref
+	})
+	return failed
+}
+
+func (t contacts) lookup(ref uint32, intern func([]byte) (dht.Peer, error)) (dht.Peer, error) {
+	i, found := slices.BinarySearchFunc(t, ref, func(c contact, ref uint32) int {
+		return int(int64(c.ref) - int64(ref))
+	})
+	if !found {
+		return dht.Peer{}, fmt.Errorf("wire: a peer without contact: %w", dht.ErrMalformed)
+	}
+	c := &t[i]
+	if c.record != nil {
+		peer, err := intern(c.record)
+		if err != nil {
+			return dht.Peer{}, err
+		}
+		c.peer, c.record = peer, nil
+	}
+	return c.peer, nil
+}
