@@ -28,8 +28,8 @@ var allowed = map[string][]string{
 	"kademlia":           {"dht", "dht/lookup"},
 	"koorde":             {"dht", "dht/lookup", "dht/ring"},
 	"net/wire":           {"dht"},
-	"net/simnet":         {"dht", "net/wire"},
-	"net/p2p":            {"dht", "net/wire"},
+	"net/simnet":         {"dht", "net/wire", "internal/rto"},
+	"net/p2p":            {"dht", "net/wire", "internal/rto"},
 	"kv":                 {"dht", "kv/store"},
 	"kv/store":           {},
 	"kv/store/storetest": {"kv/store"},
@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"internal/arch":      {},
 	"internal/envtest":   {"dht"},
 	"internal/planted":   {},
+	"internal/rto":       {"dht"},
 }
 
 // doors names the only packages that may import a module. Tests are not exempt.
