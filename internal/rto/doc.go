@@ -6,8 +6,9 @@
 // The estimate is that of RFC 6298 (smoothed round trip and mean deviation), kept
 // for each of the peers talked to most recently and once for all peers together;
 // the latter serves for strangers. Only answers that wait for nothing teach it
-// ([dht.Never]); a request whose handler waits for a disk or for other nodes gets
-// a fixed allowance on top. A request that was given up doubles the peer's
+// ([dht.Never]); a request whose handler waits for a disk gets a fixed allowance on
+// top, and one that waits for other nodes has only a ceiling: its caller looks after
+// the connection instead. A request that was given up doubles the peer's
 // time-out until the peer answers again, late answers included.
 //
 // A [Table] takes at most 400 bytes, whatever the number of peers.

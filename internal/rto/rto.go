@@ -18,8 +18,9 @@ type Config struct {
 	Max time.Duration
 	// Disk is the allowance for a commit to disk at the peer. Default 3 s.
 	Disk time.Duration
-	// Network is the allowance for calls to other nodes by the peer. Default 10 s.
-	Network time.Duration
+	// Ceiling ends a request whose handler waits for other nodes, if nothing else has
+	// ended it. Default 1 min.
+	Ceiling time.Duration
 }
 
 // WithDefaults returns c with its zero fields filled in.
@@ -28,7 +29,7 @@ func (c Config) WithDefaults() Config {
 	fill(&c.Margin, 200*time.Millisecond)
 	fill(&c.Max, 4*time.Second)
 	fill(&c.Disk, 3*time.Second)
-	fill(&c.Network, 10*time.Second)
+	fill(&c.Ceiling, time.Minute)
 	return c
 }
 
@@ -44,7 +45,7 @@ func (c Config) Validate() error {
 	for _, f := range []struct {
 		name  string
 		value time.Duration
-	}{{"Initial", c.Initial}, {"Margin", c.Margin}, {"Max", c.Max}, {"Disk", c.Disk}, {"Network", c.Network}} {
+	}{{"Initial", c.Initial}, {"Margin", c.Margin}, {"Max", c.Max}, {"Disk", c.Disk}, {"Ceiling", c.Ceiling}} {
 		if f.value < 0 {
 			return fmt.Errorf("time-out %s is %v: 0 (the default) and more is allowed", f.name, f.value)
 		}
@@ -74,13 +75,13 @@ type entry struct {
 // Timeout is how long to wait for an answer of that peer to a request whose
 // handler waits as w says.
 func (t *Table) Timeout(c *Config, ref uint32, w dht.Waits) time.Duration {
-	switch d := t.adaptive(c, ref); w {
-	case dht.Disk:
-		return d + c.Disk
+	switch w {
 	case dht.Network:
-		return d + c.Network
+		return c.Ceiling
+	case dht.Disk:
+		return t.adaptive(c, ref) + c.Disk
 	default:
-		return d
+		return t.adaptive(c, ref)
 	}
 }
 

@@ -74,9 +74,9 @@ func TestGivingUpBacksOffUntilTheNextAnswer(t *testing.T) {
 }
 
 func TestAllowances(t *testing.T) {
-	cfg := Config{Initial: ms, Disk: 10 * ms, Network: 100 * ms}.WithDefaults()
+	cfg := Config{Initial: ms, Disk: 10 * ms, Ceiling: 100 * ms}.WithDefaults()
 	var table Table
-	for w, want := range map[dht.Waits]time.Duration{dht.Never: ms, dht.Disk: 11 * ms, dht.Network: 101 * ms} {
+	for w, want := range map[dht.Waits]time.Duration{dht.Never: ms, dht.Disk: 11 * ms, dht.Network: 100 * ms} {
 		if got := table.Timeout(&cfg, 1, w); got != want {
 			t.Errorf("waits %d: %v, want %v", w, got, want)
 		}

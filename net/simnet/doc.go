@@ -1,0 +1,2 @@
+// Package simnet runs the nodes' own code in a simulated world.
+package simnet
