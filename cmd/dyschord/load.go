@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"dyschord/dht"
 )
 
 // loaded are effective settings and where each came from.
@@ -90,6 +92,7 @@ func (l loader) load() (loaded, error) {
 	}
 	l.bind(v)
 	out := loaded{values: map[string]any{}, sources: map[string]source{}}
+	narrowDefaults(v)
 	for _, s := range l.table {
 		src := l.source(v, s)
 		value, err := s.kind.parse(v.Get(s.key))
@@ -103,6 +106,13 @@ func (l loader) load() (loaded, error) {
 		return loaded{}, fmt.Errorf("decode settings: %w", err)
 	}
 	return out, out.conflicts()
+}
+
+// narrowDefaults lowers defaults that a narrow space has no room for.
+func narrowDefaults(v *viper.Viper) {
+	if bits, err := (number{min: dht.MinBits, max: 8}).parse(v.Get("bits")); err == nil {
+		v.SetDefault("slots", 1<<bits.(int))
+	}
 }
 
 func (l loader) bind(v *viper.Viper) {

@@ -21,6 +21,7 @@ type settings struct {
 	Admin     string   `mapstructure:"admin"`
 	Insecure  bool     `mapstructure:"insecure"`
 	DataDir   string   `mapstructure:"data-dir"`
+	MaxValue  int      `mapstructure:"max-value"`
 
 	Replicas  int           `mapstructure:"replicas"`
 	Slots     int           `mapstructure:"slots"`
@@ -122,10 +123,10 @@ func clusterSettings() []setting {
 			about: "How a key becomes an identifier. sha256 spreads keys evenly. trivial, for teaching, reads an\ninteger key as that integer modulo the space: with 4 bits, key 19 has identifier 3."},
 		{key: "slots", kind: number{min: 1 << 4, max: 1 << 16, power2: true}, def: 256, dev: true,
 			help:  "shards that the keys are divided into",
-			about: "Shards that the keys are divided into, the unit in which data moves between nodes. A power of\ntwo from 16 to 65536, at most 2^bits. Take some 10 for each node you expect: more make moves\nfiner and upkeep dearer. Fixed when the cluster is founded."},
-		{key: "replicas", kind: number{min: 1, max: 7}, def: 3, dev: true,
+			about: "Shards that the keys are divided into, the unit in which data moves between nodes. A power of\ntwo from 16 to 65536, at most 2^bits (and 2^bits by default where that is less than 256). Take\nsome 10 for each node you expect: more make moves finer and upkeep dearer. Fixed when the\ncluster is founded."},
+		{key: "replicas", kind: number{min: 1, max: 9}, def: 3, dev: true,
 			help:  "nodes that hold each value",
-			about: "Nodes that hold each value, 1 to 7; fewer where there are fewer nodes. A write is acknowledged\nwhen a majority has it on disk: 3 survive the loss of one node, 5 of two."},
+			about: "Nodes that hold each value, 1 to 9; fewer where there are fewer nodes. A write is acknowledged\nwhen a majority has it on disk: 3 survive the loss of one node, 5 of two; an even number\nsurvives no more than the odd one below it."},
 		{key: "id", kind: text{"HEX", hexID}, def: "",
 			help:  "identifier of this node, in narrow or trivial spaces only",
 			about: "Identifier of this node in hexadecimal, for teaching: allowed only where hash is trivial or bits\nis at most 16, and free in the cluster. Empty: computed from the node's key."},
@@ -162,6 +163,9 @@ func storageSettings() []setting {
 			group: "Storage.",
 			help:  "directory of the node's key and data, empty for memory only",
 			about: "Directory of the node's key and data; made if missing; one node at a time. It belongs to one\ncluster and keeps its algorithm, bits, hash and slots. Empty: memory only, so that the node\nforgets everything when it stops, its identity too."},
+		{key: "max-value", kind: number{min: 1, max: 64 << 20}, def: 1 << 20, dev: true,
+			help:  "longest value that is accepted, in bytes",
+			about: "Longest value that is accepted, in bytes, 1 to 67108864 (64 MiB). Should be the same at all\nmembers: a replica must be able to receive what another accepted."},
 	}
 }
 
@@ -185,10 +189,10 @@ func logSettings() []setting {
 
 func tuningSettings() []setting {
 	return []setting{
-		{key: "heartbeat", kind: span{100 * time.Millisecond, time.Minute}, def: time.Second, dev: true,
+		{key: "heartbeat", kind: span{10 * time.Millisecond, time.Minute}, def: time.Second, dev: true,
 			group: "Tuning. May differ between nodes.",
 			help:  "time between signs of life among the members of a slot",
-			about: "Time between signs of life among nodes that share data, 100ms to 1m. A node that misses several\nis taken for dead: shorter notices sooner and sends more."},
+			about: "Time between signs of life among nodes that share data, 10ms to 1m. A node that misses some four\nis taken for dead: shorter notices sooner and sends more."},
 		{key: "chord.successors", kind: number{min: 1, max: 32}, def: 8, dev: true,
 			help:  "length of Chord's successor list",
 			about: "Length of Chord's successor list, 1 to 32. The ring survives as many neighbours failing at once,\nless one. At least replicas."},
@@ -198,12 +202,12 @@ func tuningSettings() []setting {
 		{key: "lookup.style", kind: choice{[]string{"iterative", "recursive"}}, def: "iterative", dev: true,
 			help:  "whether the asking node visits each hop itself or hops forward the question",
 			about: "Whether the asking node visits each hop itself (iterative) or each hop forwards the question\n(recursive)."},
-		{key: "lookup.alpha", kind: number{min: 1, max: 8}, def: 1, dev: true,
+		{key: "lookup.alpha", kind: number{min: 1, max: 16}, def: 1, dev: true,
 			help:  "nodes asked at the same time by an iterative lookup",
-			about: "Nodes asked at the same time by an iterative lookup, 1 to 8. More wait less for slow nodes and\nsend more."},
-		{key: "lookup.timeout", kind: span{100 * time.Millisecond, time.Minute}, def: 10 * time.Second, dev: true,
+			about: "Nodes asked at the same time by an iterative lookup, 1 to 16. More wait less for slow nodes and\nsend more."},
+		{key: "lookup.timeout", kind: span{100 * time.Millisecond, 10 * time.Minute}, def: 10 * time.Second, dev: true,
 			help:  "time after which a lookup gives up",
-			about: "Time after which a lookup gives up, 100ms to 1m."},
+			about: "Time after which a lookup gives up, 100ms to 10m."},
 	}
 }
 

@@ -138,11 +138,11 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		file, env, flag string
 		want            []string
 	}{
-		{flag: "--replicas=three", want: []string{"setting replicas", `"three"`, "flag --replicas", "1 to 7 is allowed"}},
-		{flag: "--replicas=0", want: []string{"setting replicas", "1 to 7 is allowed"}},
-		{flag: "--replicas=", want: []string{"setting replicas", "1 to 7 is allowed"}},
-		{env: "DYSCHORD_REPLICAS=8", want: []string{"setting replicas", `"8"`, "environment DYSCHORD_REPLICAS", "1 to 7 is allowed"}},
-		{file: "replicas: 2.5", want: []string{"setting replicas", `"2.5"`, "file dyschord.yaml", "1 to 7 is allowed"}},
+		{flag: "--replicas=three", want: []string{"setting replicas", `"three"`, "flag --replicas", "1 to 9 is allowed"}},
+		{flag: "--replicas=0", want: []string{"setting replicas", "1 to 9 is allowed"}},
+		{flag: "--replicas=", want: []string{"setting replicas", "1 to 9 is allowed"}},
+		{env: "DYSCHORD_REPLICAS=10", want: []string{"setting replicas", `"10"`, "environment DYSCHORD_REPLICAS", "1 to 9 is allowed"}},
+		{file: "replicas: 2.5", want: []string{"setting replicas", `"2.5"`, "file dyschord.yaml", "1 to 9 is allowed"}},
 		{file: "replicas: true", want: []string{"setting replicas", "not a whole number"}},
 		{file: "replicas: [3]", want: []string{"setting replicas", "not a whole number"}},
 		{file: "replicas:", want: []string{"setting replicas", "file dyschord.yaml", "no value"}},
@@ -157,9 +157,9 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		{flag: "--bits=3", want: []string{"setting bits", "4 to 128"}},
 		{flag: "--hash=md5", want: []string{"setting hash", `"md5"`, "sha256 or trivial"}},
 		{flag: "--algorithm=cord", want: []string{"setting algorithm", `"cord"`, "chord", "is allowed"}},
-		{flag: "--heartbeat=5", want: []string{"setting heartbeat", "flag --heartbeat", "unit", "100ms to 1m0s"}},
+		{flag: "--heartbeat=5", want: []string{"setting heartbeat", "flag --heartbeat", "unit", "10ms to 1m0s"}},
 		{file: "heartbeat: 5", want: []string{"setting heartbeat", "file dyschord.yaml", "unit"}},
-		{flag: "--heartbeat=1h", want: []string{"setting heartbeat", "100ms to 1m0s"}},
+		{flag: "--heartbeat=1h", want: []string{"setting heartbeat", "10ms to 1m0s"}},
 		{flag: "--insecure=maybe", want: []string{"setting insecure", "true or false"}},
 		{file: "insecure: 1", want: []string{"setting insecure", "true or false"}},
 		{flag: "--listen=127.0.0.1:4001", want: []string{"setting listen", "127.0.0.1:4001", "multiaddr"}},
@@ -172,8 +172,8 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		{flag: "--cluster=a b", want: []string{"setting cluster", "1 to 64 letters"}},
 		{flag: "--id=xyz", want: []string{"setting id", "hexadecimal"}},
 		{flag: "--id=1", want: []string{"setting id 1 (flag --id)", "hash sha256 (default)", "bits 128 (default)"}},
-		{flag: "--id=10 --bits=4 --slots=16", want: []string{"setting id 10", "bits 4", "0 to f is allowed"}},
-		{flag: "--bits=4", want: []string{"setting slots 256 (default)", "bits 4 (flag --bits)", "at most 16"}},
+		{flag: "--id=10 --bits=4", want: []string{"setting id 10", "bits 4", "0 to f is allowed"}},
+		{flag: "--bits=4 --slots=32", want: []string{"setting slots 32 (flag --slots)", "bits 4 (flag --bits)", "at most 16"}},
 		{flag: "--chord.successors=2", want: []string{"setting chord.successors 2", "replicas 3 (default)"}},
 		{flag: "--gateway=0.0.0.0:8080", want: []string{"setting gateway 0.0.0.0:8080 (flag --gateway)", "insecure false (default)", "--insecure"}},
 		{flag: "--admin=:9080", want: []string{"setting admin :9080", "--insecure"}},
@@ -213,7 +213,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 
 func TestWhatIsAllowedIsTaken(t *testing.T) {
 	for _, args := range [][]string{
-		{"--bits=4", "--hash=trivial", "--id=f", "--slots=16"},
+		{"--bits=4", "--hash=trivial", "--id=f"},
 		{"--bits=16", "--id=ffff"},
 		{"--gateway=", "--admin=", "--data-dir="},
 		{"--gateway=0.0.0.0:80", "--listen=/ip4/0.0.0.0/udp/1/quic-v1", "--insecure"},
