@@ -1,0 +1,55 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"dyschord/kv/store"
+	"dyschord/kv/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestMemory(t *testing.T) {
+	for name, opts := range map[string]store.MemoryOptions{"plain": {}, "crashable": {Crashable: true}} {
+		t.Run(name, func(t *testing.T) {
+			storetest.TestStore(t, func(tb testing.TB) (store.Store, func() store.Store) {
+				s := store.NewMemory(opts)
+				return s, func() store.Store {
+					if err := s.Close(); err != nil {
+						tb.Fatal(err)
+					}
+					var err error
+					if s, err = s.Reopen(); err != nil {
+						tb.Fatal(err)
+					}
+					return s
+				}
+			})
+		})
+	}
+}
+
+func TestPebble(t *testing.T) {
+	cache := store.NewCache(1 << 20)
+	defer cache.Close()
+	storetest.TestStore(t, func(tb testing.TB) (store.Store, func() store.Store) {
+		opts := store.Options{Dir: "/data/node", FS: vfs.NewMem(), Cache: cache}
+		s, err := store.Open(opts)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = s.Close() })
+		return s, func() store.Store {
+			if err := s.Close(); err != nil {
+				tb.Fatal(err)
+			}
+			if s, err = store.Open(opts); err != nil {
+				tb.Fatal(err)
+			}
+			return s
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A directory of this package holds a file formatFile, and beside it Pebble's files.
+// formatFile is there exactly when Pebble's database was created completely; until
+// then it is called formatNew. So a database that was lost is not taken for a new
+// one, and an unfinished one is.
+const (
+	formatFile   = "DYSCHORD-STORE"
+	formatNew    = "DYSCHORD-STORE.new"
+	formatPrefix = "dyschord store, format "
+	formatText   = formatPrefix + "1\n"
+)
+
+// inspect says whether dir already holds a store, or returns ErrForeign if it holds
+// something else.
+func inspect(fsys vfs.FS, dir string) (exists bool, err error) {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: open %s: %w", dir, err)
+	}
+	begun, other := false, ""
+	for _, name := range names {
+		switch name {
+		case formatFile:
+			exists = true
+		case formatNew:
+			begun = true
+		default:
+			other = name
+		}
+	}
+	switch {
+	case exists:
+		return true, checkFormat(fsys, dir)
+	case !begun && other != "":
+		return false, fmt.Errorf("store: open %s: %w: it holds %q, but no %s; an empty or new directory is needed",
+			dir, ErrForeign, other, formatFile)
+	}
+	return false, nil
+}
+
+func checkFormat(fsys vfs.FS, dir string) error {
+	file, err := fsys.Open(fsys.PathJoin(dir, formatFile))
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", dir, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, 128))
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("store: read %s in %s: %w", formatFile, dir, err)
+	}
+	if text := string(data); text != formatText {
+		return fmt.Errorf("store: open %s: %w: %s says %q, this program reads %q", dir, ErrForeign,
+			formatFile, strings.TrimSpace(text), strings.TrimSpace(formatText))
+	}
+	return nil
+}
+
+// beginFormat marks dir as one in which a store is being created.
+func beginFormat(fsys vfs.FS, dir string) error {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("store: open %s: %w", dir, err)
+	}
+	file, err := fsys.Create(fsys.PathJoin(dir, formatNew), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", dir, err)
+	}
+	_, err = file.Write([]byte(formatText))
+	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(fsys, dir)); err != nil {
+		return fmt.Errorf("store: write %s in %s: %w", formatNew, dir, err)
+	}
+	return nil
+}
+
+// endFormat marks the store in dir as complete.
+func endFormat(fsys vfs.FS, dir string) error {
+	err := fsys.Rename(fsys.PathJoin(dir, formatNew), fsys.PathJoin(dir, formatFile))
+	if err := errors.Join(err, syncDir(fsys, dir)); err != nil {
+		return fmt.Errorf("store: write %s in %s: %w", formatFile, dir, err)
+	}
+	return nil
+}
+
+// syncDir makes the names in dir durable, and dir's own in its parent, if that can be
+// named.
+func syncDir(fsys vfs.FS, dir string) error {
+	for _, name := range []string{dir, fsys.PathDir(dir)} {
+		d, err := fsys.OpenDir(name)
+		if name != dir && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Options configures a store on disk.
+type Options struct {
+	// Dir is the directory, for this store alone; it is created if missing. Required.
+	Dir string
+	// FS is the file system. Default: the operating system's.
+	FS vfs.FS
+	// Cache holds blocks read from disk; all stores of a process should share one.
+	// Default: one of 8 MiB of its own.
+	Cache *Cache
+	// MinFree is the number of bytes of the disk kept free: below it batches that
+	// store values are refused with ErrFull, below a quarter of it all batches.
+	// Default 64 MiB, enough for all tables in memory; negative: none.
+	MinFree int64
+	// Log gets what Pebble reports. Default: nothing is logged.
+	Log *slog.Logger
+
+	memTable uint64 // bytes; smaller in tests, to see tables written
+}
+
+const (
+	defaultCache   = 8 << 20
+	defaultMinFree = 64 << 20
+	memTableSize   = 4 << 20
+)
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+		if abs, err := filepath.Abs(o.Dir); err == nil && o.Dir != "" {
+			o.Dir = abs // locks know a directory by one name
+		}
+	}
+	if o.MinFree == 0 {
+		o.MinFree = defaultMinFree
+	}
+	if o.memTable == 0 {
+		o.memTable = memTableSize
+	}
+	o.MinFree = max(o.MinFree, 0)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	if o.Dir == "" {
+		return fmt.Errorf("store: %w: Dir is empty: the name of a directory is needed", ErrInvalid)
+	}
+	return nil
+}
+
+// Cache holds blocks read from disk, for any number of stores.
+type Cache struct{ c *pebble.Cache }
+
+// NewCache returns a cache of that many bytes. Close it after the last store that
+// uses it was opened or later.
+func NewCache(bytes int64) *Cache { return &Cache{pebble.NewCache(bytes)} }
+
+// Close lets go of the cache; stores that are open keep it until they are closed.
+func (c *Cache) Close() { c.c.Unref() }
+
+// pebble returns Pebble's settings. WALMinSyncInterval stays 0: fsyncs are shared by
+// whatever gathers while the one before runs, and waiting longer only costs time.
+func (o Options) pebble(d *disk, cache *pebble.Cache, exists bool) *pebble.Options {
+	p := &pebble.Options{
+		FS:                          d,
+		Cache:                       cache,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		ErrorIfNotExists:            exists,
+		MemTableSize:                o.memTable,
+		MemTableStopWritesThreshold: memTableStop,
+		L0StopWritesThreshold:       l0Stop,
+		MaxOpenFiles:                256,
+		Logger:                      logger{o.Log, d},
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { o.Log.Warn("background work of the store failed", "err", err) },
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { o.Log.Error("store is damaged", "err", info.Details) },
+		},
+	}
+	for i := range p.Levels {
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return p
+}
+
+// logger takes what Pebble logs, and keeps its fatal errors from ending the process.
+type logger struct {
+	log *slog.Logger
+	d   *disk
+}
+
+// Infof logs at debug level.
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("pebble", "text", fmt.Sprintf(format, args...))
+}
+
+// Errorf logs a warning: what matters to the store comes back as an error too.
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Warn("pebble", "text", fmt.Sprintf(format, args...))
+}
+
+// Fatalf freezes the disk.
+func (l logger) Fatalf(format string, args ...any) {
+	err := l.d.fail("use", "the database", fmt.Errorf(format, args...))
+	l.log.Error("store failed", "err", err)
+}
