@@ -56,6 +56,10 @@ type Inspector interface {
 	Explain(Reason) string
 }
 
+// Factory makes the overlay of one node, which is a member of nothing yet. All nodes
+// it makes share the settings it was made with.
+type Factory func(Env) Overlay
+
 // Prefiller is an overlay whose tables can be built from full knowledge, so that a
 // simulation need not wait for a large overlay to converge. Results say so.
 type Prefiller interface {
