@@ -31,6 +31,7 @@ type rpc struct {
 	req     dht.Message
 	msg     dht.Message
 	err     error
+	sealed  []byte // the message under way as it was sent, if messages are checked
 	start   int64
 	rtt     int64
 	limit   int64  // when the caller gives up
@@ -40,6 +41,7 @@ type rpc struct {
 	replied bool // Send was called
 	kept    bool // the handler returned without a reply
 	lost    bool // request or reply: only a time-out ends it
+	refused bool // by the host, since nobody ran there
 	done    bool // the caller has its result
 }
 
@@ -73,6 +75,7 @@ func (s *callSet) Start(to dht.Peer, req dht.Message) {
 	code := req.Code()
 	r.waits = n.kindOf(code).waits
 	r.limit = n.after(e.rto.Timeout(&n.cfg.Timeouts, to.Ref, r.waits))
+	r.sealed = n.seal(req)
 	if target == e.node {
 		r.local = true
 		n.queue.push(n.now, r)
@@ -83,7 +86,8 @@ func (s *callSet) Start(to dht.Peer, req dht.Message) {
 
 // transmit puts the request on the network: not at all, once or twice.
 func (n *Net) transmit(r *rpc, target *Node, code uint16) {
-	n.count(code, r.req, r.env)
+	n.stats.Requests++
+	n.post(n.kindOf(code), r.req)
 	at, twice, ok := n.travel(r.env.node, target)
 	if !ok {
 		r.lose()
@@ -94,7 +98,7 @@ func (n *Net) transmit(r *rpc, target *Node, code uint16) {
 		r.expire()
 	}
 	if twice > 0 {
-		n.deliver(twice, &copied{r}, r.env.node, target)
+		n.deliver(twice, &copied{r, r.sealed}, r.env.node, target)
 	}
 }
 
@@ -145,7 +149,7 @@ func (r *rpc) fire(uint64) {
 		return
 	}
 	r.server = target.env // nil if it does not run
-	if n.accept(r, r) && !r.replied {
+	if n.accept(r, r.sealed, r) && !r.replied {
 		r.keep()
 	}
 }
@@ -172,7 +176,7 @@ func (r *rpc) settle() {
 
 // accept enters the handler for a request that has arrived, with the Reply to use.
 // It returns false if nobody was there.
-func (n *Net) accept(r *rpc, reply dht.Reply) bool {
+func (n *Net) accept(r *rpc, sealed []byte, reply dht.Reply) bool {
 	target := n.nodes[r.to.Ref-1]
 	code := r.req.Code()
 	e := target.env
@@ -184,7 +188,7 @@ func (n *Net) accept(r *rpc, reply dht.Reply) bool {
 	}
 	n.note(request, r.env.node, target, "", code)
 	n.kindOf(code).delivered++
-	req := n.pass(r.req)
+	req := n.unseal(r.req, sealed)
 	service := e.service(code)
 	if service == nil {
 		reply.Send(nil, dht.ErrUnknownMessage)
@@ -207,8 +211,8 @@ func (n *Net) refuse(r *rpc, target *Node) {
 		r.lose()
 		return
 	}
-	r.replied, r.err = true, dht.ErrUnreachable
-	r.back(target)
+	r.replied, r.refused = true, true
+	r.back(target, nil, dht.ErrUnreachable)
 }
 
 // Send answers the request. The reply travels back and may be lost.
@@ -223,9 +227,11 @@ func (r *rpc) Send(m dht.Message, err error) {
 	if r.kept {
 		r.settle()
 	}
-	r.msg, r.err = outcome(m, err)
-	r.from = r.server.Self()
-	r.back(r.server.node)
+	if !r.done {
+		r.from = r.server.Self()
+	}
+	m, err = outcome(m, err)
+	r.back(r.server.node, m, err)
 }
 
 // outcome is what the caller will see: a coded error, or the message.
@@ -240,13 +246,22 @@ func outcome(m dht.Message, err error) (dht.Message, error) {
 }
 
 // back lets the reply travel from the server to the caller.
-func (r *rpc) back(server *Node) {
+func (r *rpc) back(server *Node, m dht.Message, err error) {
 	n := r.env.net
+	r.sealed = n.seal(m)
+	if !r.done {
+		r.msg, r.err = m, err
+	}
 	if r.local {
 		n.queue.push(n.now, r)
 		return
 	}
-	n.countReply(r)
+	n.stats.Replies++
+	if m != nil {
+		n.post(n.kindOf(m.Code()), m)
+	} else if !r.refused {
+		n.postFailure(err)
+	}
 	at, _, ok := n.travel(server, r.env.node)
 	if !ok {
 		r.lose()
@@ -268,7 +283,7 @@ func (r *rpc) arrive() {
 		e.net.queue.push(later, r)
 		return
 	}
-	if r.waits == dht.Never && !r.local && r.err != dht.ErrUnreachable {
+	if r.waits == dht.Never && !r.local && !r.refused {
 		e.rto.Learn(r.to.Ref, time.Duration(e.net.now-r.start))
 	}
 	if r.done {
@@ -277,7 +292,7 @@ func (r *rpc) arrive() {
 	}
 	e.net.note(response, e.net.nodes[r.to.Ref-1], e.node, "", r.req.Code())
 	e.inFlight--
-	r.end(e.net.pass(r.msg), r.err)
+	r.end(e.net.unseal(r.msg, r.sealed), r.err)
 }
 
 // expiry is an rpc as the event of its time-out.
@@ -326,7 +341,10 @@ func (r *rpc) end(msg dht.Message, err error) {
 
 // copied is the second delivery of a request. Its reply reaches nobody: the caller
 // has taken, or will take, the first one.
-type copied struct{ *rpc }
+type copied struct {
+	*rpc
+	sealed []byte
+}
 
 func (d *copied) fire(uint64) {
 	n := d.env.net
@@ -336,7 +354,7 @@ func (d *copied) fire(uint64) {
 		return
 	}
 	if target.env != nil && !target.env.closing {
-		n.accept(d.rpc, discard{})
+		n.accept(d.rpc, d.sealed, discard{})
 	}
 }
 

@@ -12,7 +12,8 @@ type kind struct {
 	dht.Kind
 	waits dht.Waits
 
-	sent, delivered, timeouts, bytes uint64
+	sent, delivered, timeouts uint64
+	weighed, weight           uint64 // messages whose bytes were counted, and those bytes
 }
 
 // kindOf finds or makes the kind of a code.
@@ -53,6 +54,7 @@ func (n *Net) register(k dht.Kind) {
 	known := n.kindOf(k.Code)
 	if known.New == nil {
 		known.Kind, known.waits = k, k.Waits
+		n.letters.codec = nil
 	} else if known.Name != k.Name || known.Waits != k.Waits {
 		panic(fmt.Sprintf("simnet: kind %d is both %q and %q", k.Code, known.Name, k.Name))
 	}

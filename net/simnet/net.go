@@ -23,6 +23,9 @@ type Net struct {
 	byID    map[dht.ID]*Node
 	layouts []*layout
 	kinds   []*kind // by code
+	letters letters
+
+	failures kind // replies that are errors
 
 	faults  Faults
 	rand    *rand.Rand // the network's own
@@ -54,6 +57,8 @@ func New(cfg Config) *Net {
 	n := &Net{cfg: cfg.withDefaults(), byID: map[dht.ID]*Node{}, hash: cfg.Seed}
 	n.rand = rand.New(rand.NewPCG(mix(cfg.Seed, 0, streamNet), 0))
 	n.faults = n.cfg.Faults
+	n.letters.net = n
+	n.failures.Name = "failure"
 	return n
 }
 

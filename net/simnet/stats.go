@@ -1,22 +1,21 @@
 package simnet
 
-import "dyschord/dht"
-
 // Stats counts what has happened since the start.
 type Stats struct {
+	Bytes      uint64 // of all messages sent; see Config.Bytes
 	Events     uint64 // events run: arrivals, timers, time-outs, callbacks
 	Requests   uint64
 	Replies    uint64
 	Timeouts   uint64
 	Late       uint64 // replies that arrived after the time-out
 	Unanswered uint64 // requests that arrived where nobody ran
-	Busy       uint64 // requests refused by the sender's own bound
+	Busy       uint64 // requests that ended with ErrBusy
 	Lost       uint64 // messages lost, by Faults.Loss
 	Blocked    uint64 // messages stopped by SetLink or Partition
 	Clogged    uint64 // messages held back by Clog
 	Duplicated uint64
 	Reordered  uint64
-	Kinds      []KindStats // by code
+	Kinds      []KindStats // by code; the first, with code 0, is the replies that were errors
 }
 
 // KindStats is the traffic of one message type. Calls of a node to itself are not
@@ -27,35 +26,26 @@ type KindStats struct {
 	Sent      uint64
 	Delivered uint64 // requests that entered a handler, repeated and local ones included
 	Timeouts  uint64 // requests given up
-	Bytes     uint64 // of the frames sent
+	Bytes     uint64 // of the frames sent; see Config.Bytes
+}
+
+func (k *kind) stats() KindStats {
+	return KindStats{k.Code, k.Name, k.sent, k.delivered, k.timeouts, k.bytes()}
 }
 
 // Stats returns the counters.
 func (n *Net) Stats() Stats {
 	s := n.stats
 	s.Events = n.events
+	s.Kinds = append(s.Kinds, n.failures.stats())
 	for _, k := range n.kinds {
 		if k != nil {
-			s.Kinds = append(s.Kinds, KindStats{k.Code, k.Name, k.sent, k.delivered, k.timeouts, k.bytes})
+			s.Kinds = append(s.Kinds, k.stats())
 			s.Timeouts += k.timeouts
 		}
 	}
+	for _, k := range s.Kinds {
+		s.Bytes += k.Bytes
+	}
 	return s
 }
-
-// count is called for each request sent.
-func (n *Net) count(code uint16, m dht.Message, _ *env) {
-	n.stats.Requests++
-	n.kindOf(code).sent++
-}
-
-// countReply is called for each reply sent.
-func (n *Net) countReply(r *rpc) {
-	n.stats.Replies++
-	if r.msg != nil {
-		n.kindOf(r.msg.Code()).sent++
-	}
-}
-
-// pass takes a message over the network.
-func (n *Net) pass(m dht.Message) dht.Message { return m }
