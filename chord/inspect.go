@@ -1,0 +1,76 @@
+package chord
+
+import (
+	"fmt"
+	"iter"
+
+	"dyschord/dht"
+	"dyschord/dht/lookup"
+)
+
+// Predecessor is the node before this one, nobody while none is known.
+func (n *Node) Predecessor() dht.Peer { return n.ring.Predecessor() }
+
+// Successors is the successor list, nearest first, without this node itself. The
+// caller must not change it.
+func (n *Node) Successors() []dht.Peer { return n.ring.Successors() }
+
+// Peers visits every peer the node holds, some perhaps twice.
+func (n *Node) Peers() iter.Seq[dht.Peer] {
+	return func(yield func(dht.Peer) bool) {
+		if !n.ring.Peers(yield) {
+			return
+		}
+		for _, p := range n.table {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// Table shows predecessor, successor list and fingers. A finger that stands for
+// several places of the paper's table is labelled with the range of their starts.
+func (n *Node) Table() dht.Table {
+	var pred, succ, table []dht.Entry
+	if p := n.ring.Predecessor(); !p.IsZero() {
+		pred = []dht.Entry{{Label: "predecessor", Peer: p}}
+	}
+	for i, p := range n.ring.Successors() {
+		succ = append(succ, dht.Entry{Label: fmt.Sprintf("successor %d", i+1), Peer: p})
+	}
+	s, self := n.cfg.space, n.env.Self()
+	i := firstFinger(s, self.ID, n.ring.Successors())
+	for _, p := range n.table {
+		top := octave(s, self.ID, p.ID)
+		table = append(table, dht.Entry{Label: fingerLabel(s, self.ID, min(i, top), top), Peer: p})
+		i = top + 1
+	}
+	return dht.Table{Algorithm: "chord", Self: self, Sections: []dht.Section{
+		{Name: "predecessor", Entries: pred},
+		{Name: "successors", Entries: succ},
+		{Name: "fingers", Entries: table},
+	}}
+}
+
+func fingerLabel(s dht.Space, self dht.ID, from, to int) string {
+	if from == to {
+		return fmt.Sprintf("finger %d, from %s", from, s.Format(start(s, self, from)))
+	}
+	return fmt.Sprintf("fingers %d-%d, from %s", from, to, s.Format(start(s, self, from)))
+}
+
+// Explain says why a hop was taken.
+func (n *Node) Explain(why dht.Reason) string {
+	switch why.Rule {
+	case lookup.RuleOwner:
+		return "the key lies between its predecessor and it"
+	case lookup.RuleSeed:
+		return "seed"
+	case ruleFinger:
+		return fmt.Sprintf("finger %d, the closest before the key", why.N)
+	case ruleSuccessor:
+		return fmt.Sprintf("successor %d, the closest before the key", why.N+1)
+	}
+	return fmt.Sprintf("unknown rule %d", why.Rule)
+}

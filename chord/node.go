@@ -1,0 +1,162 @@
+package chord
+
+import (
+	"context"
+	"fmt"
+
+	"dyschord/dht"
+	"dyschord/dht/lookup"
+	"dyschord/dht/ring"
+)
+
+// Node is one member of a Chord ring. It implements [dht.Overlay].
+type Node struct {
+	env     dht.Env
+	cfg     *settings
+	ring    *ring.Ring
+	lookups *lookup.Driver[none]
+	table   fingers
+	refresh refresh
+	stop    func() // ends the upkeep; nil while there is none
+}
+
+// none is the state of a Chord lookup: the key says it all.
+type none struct{}
+
+var (
+	_ dht.Overlay   = (*Node)(nil)
+	_ dht.Prefiller = (*Node)(nil)
+)
+
+// Factory checks cfg and returns the function that makes nodes of it.
+func Factory(cfg Config) (dht.Factory, error) {
+	set, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return func(env dht.Env) dht.Overlay { return newNode(env, set) }, nil
+}
+
+// New makes a node that is in no ring yet.
+func New(env dht.Env, cfg Config) (*Node, error) {
+	set, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return newNode(env, set), nil
+}
+
+func newNode(env dht.Env, set *settings) *Node {
+	n := &Node{env: env, cfg: set}
+	n.ring = ring.New(env, (*host)(n), set.ring)
+	n.lookups = lookup.New(env, (*router)(n), set.lookup)
+	return n
+}
+
+// Kinds lists the messages of ring upkeep and of lookups. Chord needs no others:
+// fingers are refreshed by lookups.
+func (n *Node) Kinds() []dht.Kind { return append(n.ring.Kinds(), n.lookups.Kinds()...) }
+
+// Handle answers a request, or refuses it while this node is not a member: it would
+// answer from tables that say nothing.
+func (n *Node) Handle(from dht.Peer, req dht.Message, r dht.Reply) {
+	switch {
+	case !n.ring.Member():
+		r.Send(nil, fmt.Errorf("chord: %s is not a member of the ring: %w", n.env.Self(), dht.ErrRejected))
+	case n.ring.Handle(from, req, r), n.lookups.Handle(req, r):
+	default:
+		r.Send(nil, dht.ErrUnknownMessage)
+	}
+}
+
+// Join enters the ring of the seeds, trying each once, or founds one.
+func (n *Node) Join(ctx context.Context, seeds ...dht.Peer) error {
+	if err := n.ring.Join(ctx, seeds); err != nil {
+		return fmt.Errorf("chord: %w", err)
+	}
+	n.start()
+	n.env.Log().Info("joined", "peer", n.ring.Successor())
+	return nil
+}
+
+// start begins the upkeep: one periodic activity, so that a node at rest is small.
+func (n *Node) start() {
+	n.refresh.eager = eagerPasses * len(n.ring.Successors())
+	if n.stop != nil {
+		return
+	}
+	d := n.cfg.ring.Stabilize
+	n.stop = n.env.Every("chord.upkeep", d, d/10, n.upkeep)
+}
+
+func (n *Node) upkeep(ctx context.Context) {
+	n.ring.Round(ctx)
+	n.refreshDue()
+}
+
+// Leave says good-bye to the neighbours and stops the upkeep.
+func (n *Node) Leave(ctx context.Context) error {
+	if n.stop != nil {
+		n.stop()
+		n.stop = nil
+	}
+	if err := n.ring.Leave(ctx); err != nil {
+		return fmt.Errorf("chord: %w", err)
+	}
+	n.env.Log().Info("left")
+	return nil
+}
+
+// Lookup finds up to count live owners of key: its successor and the nodes after
+// that. (Stoica §4.3, find_successor.)
+func (n *Node) Lookup(ctx context.Context, key dht.ID, count int) (dht.Route, error) {
+	route, err := n.find(ctx, key, count)
+	n.env.Emit(dht.LookupDone{Route: route, Err: err})
+	return route, err
+}
+
+// find is Lookup without its event.
+func (n *Node) find(ctx context.Context, key dht.ID, count int) (dht.Route, error) {
+	if !n.ring.Member() {
+		return dht.Route{Key: key}, fmt.Errorf("chord: lookup %s before joining: %w", key, dht.ErrNoRoute)
+	}
+	if !n.cfg.space.Contains(key) {
+		return dht.Route{Key: key}, fmt.Errorf("chord: lookup %s: not in a space of %d bits: %w", key, n.cfg.space.Width(), dht.ErrMalformed)
+	}
+	route, err := n.lookups.Lookup(ctx, key, count)
+	if err != nil {
+		return route, fmt.Errorf("chord: %w", err)
+	}
+	return route, nil
+}
+
+// Near answers from the successor list, and beyond it names the best peers known.
+func (n *Node) Near(key dht.ID, count int) (peers []dht.Peer, sure bool) {
+	if !n.ring.Member() || count < 1 {
+		return nil, false
+	}
+	if owners := n.ring.Owners(key, count); len(owners) > 0 {
+		return owners, n.ring.Sure(key, count)
+	}
+	return n.nearest(key, count), false
+}
+
+// Prefill enters the ring with the tables that full knowledge gives.
+func (n *Node) Prefill(sorted []dht.Peer) {
+	n.ring.Prefill(sorted)
+	n.table.prefill(n.cfg.space, n.env.Self(), n.ring.Successors(), sorted)
+	n.start()
+	n.refresh.eager = 0
+}
+
+// host is the node as its ring sees it.
+type host Node
+
+// Locate looks key up beginning at via.
+func (h *host) Locate(ctx context.Context, via dht.Peer, key dht.ID, count int) ([]dht.Peer, error) {
+	route, err := h.lookups.Via(ctx, via, key, count)
+	return route.Owners, err
+}
+
+// Lost drops a dead peer from the fingers.
+func (h *host) Lost(p dht.Peer) { (*Node)(h).dropFinger(p) }

@@ -1,0 +1,110 @@
+package lookup
+
+import (
+	"fmt"
+	"time"
+
+	"dyschord/dht"
+)
+
+// Style is how a lookup moves.
+type Style uint8
+
+const (
+	// Iterative: the origin asks every node on the way itself.
+	Iterative Style = iota
+	// Recursive: each node forwards the lookup to the next.
+	Recursive
+)
+
+// ParseStyle reads "iterative" or "recursive".
+func ParseStyle(s string) (Style, error) {
+	switch s {
+	case "iterative":
+		return Iterative, nil
+	case "recursive":
+		return Recursive, nil
+	}
+	return 0, fmt.Errorf("unknown lookup style %q: iterative or recursive is allowed", s)
+}
+
+// String returns the name that [ParseStyle] reads.
+func (s Style) String() string {
+	if s == Recursive {
+		return "recursive"
+	}
+	return "iterative"
+}
+
+// Config is the policy of lookups. The zero value is the default.
+type Config struct {
+	// Style: iterative by default. Recursive has half the latency, but the origin
+	// learns less of the way.
+	Style Style
+	// Alpha is the number of candidates asked at once while approaching, 1 to 16;
+	// default 1. More hides the latency of slow and dead peers, for as many times
+	// the messages. (Kademlia's paper has 3.)
+	Alpha int
+	// Redundancy is the number of candidates per answer, 1 to 32; default 8. They
+	// are used when better ones do not answer.
+	Redundancy int
+	// Retries is how often a named owner that did not answer in time is asked again,
+	// and how often a recursive lookup that got lost is begun again; at most 5,
+	// default 1, -1 means never. More makes wrong answers rarer on lossy links and
+	// each dead owner dearer by one time-out.
+	Retries int
+	// HopLimit ends a lookup that moved so often, 8 to 96; default 96.
+	HopLimit int
+	// Timeout ends a lookup altogether, 100 ms to 10 min; default 10 s.
+	Timeout time.Duration
+}
+
+// maxHops lets the hops and the owners of an arrival fit one message.
+const maxHops = dht.MaxPeers - dht.MaxOwners
+
+// Resolve returns a copy with the defaults applied, or says which field is wrong.
+// All drivers of a process may share it.
+func (c Config) Resolve() (*Config, error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.Alpha = orDefault(c.Alpha, 1)
+	c.Redundancy = orDefault(c.Redundancy, 8)
+	c.Retries = orDefault(c.Retries, 1)
+	c.HopLimit = orDefault(c.HopLimit, maxHops)
+	c.Timeout = orDefault(c.Timeout, 10*time.Second)
+	return c
+}
+
+func orDefault[T int | time.Duration](v, standard T) T {
+	if v == 0 {
+		return standard
+	}
+	return v
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Style > Recursive:
+		return fmt.Errorf("lookup.style %d: iterative or recursive is allowed", c.Style)
+	case c.Alpha < 1 || c.Alpha > 16:
+		return fmt.Errorf("lookup.alpha %d: 1 to 16 is allowed", c.Alpha)
+	case c.Redundancy < 1 || c.Redundancy > dht.MaxOwners:
+		return fmt.Errorf("lookup.redundancy %d: 1 to %d is allowed", c.Redundancy, dht.MaxOwners)
+	case c.Retries < -1 || c.Retries > 5:
+		return fmt.Errorf("lookup.retries %d: -1 (never) to 5 is allowed", c.Retries)
+	case c.HopLimit < 8 || c.HopLimit > maxHops:
+		return fmt.Errorf("lookup.hop_limit %d: 8 to %d is allowed", c.HopLimit, maxHops)
+	case c.Timeout < 100*time.Millisecond || c.Timeout > 10*time.Minute:
+		return fmt.Errorf("lookup.timeout %s: 100ms to 10m is allowed", c.Timeout)
+	}
+	return nil
+}
+
+// tries is how often a named owner is asked.
+func (c *Config) tries() int { return 1 + max(0, c.Retries) }

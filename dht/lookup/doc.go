@@ -1,0 +1,39 @@
+// Package lookup drives lookups for every overlay. An algorithm is a [Router]: it
+// says, from one node's memory, who is next or who the owners are. The [Driver]
+// does the rest: asking, going back when a peer does not answer, ending, counting.
+//
+// # A lookup
+//
+// It has two parts, the same for all algorithms:
+//
+//   - Approach. The best candidate by the algorithm's own measure ([Router].Nearer)
+//     is asked for candidates that are nearer still. An answer that makes no progress
+//     by that measure is dropped, so a lookup cannot run in circles.
+//   - Settle. Once somebody names owners, the n best of them are asked whether they
+//     agree. Each answers with the owners it knows (it may know of a node that
+//     joined in between), these are merged, and the lookup ends when the n best that
+//     live have all answered. So every owner in a [dht.Route] was alive a moment ago.
+//
+// Chord and Koorde name owners when the key falls into a successor list. An
+// algorithm without such a moment, Kademlia, names its siblings as owners and
+// settles on the n closest that live. State of type S travels with every step:
+// Koorde's imaginary node and what is left of the key; nothing for the others.
+//
+// # Two styles
+//
+//   - Iterative: the origin asks one peer after another, up to Config.Alpha at once.
+//   - Recursive: each node hands the lookup to the next. It acknowledges at once and
+//     forwards in an activity of its own, so no node waits for another's wait; the
+//     owner tells the origin, which waits on a Signal. The origin then settles owners
+//     2 to n itself. Latencies of single hops are not known in this style.
+//
+// # The policy
+//
+// [Config] means the same and has the same defaults for all algorithms; comparisons
+// are worthless otherwise. A peer that does not answer is dropped from the lookup,
+// which goes on with the next best candidate, wherever that was named. The node that
+// named it is told (a suspect message) and probes before it believes. So a stalled
+// peer costs a lookup one time-out of the Env; a named owner, whose wrongful omission
+// would make the answer wrong, is asked 1 + Config.Retries times, while the owners
+// after it are asked too.
+package lookup

@@ -1,0 +1,106 @@
+package lookup
+
+import (
+	"context"
+	"fmt"
+
+	"dyschord/dht"
+)
+
+// Driver runs the lookups of one node, its own and its part in those of others.
+type Driver[S comparable] struct {
+	env        dht.Env
+	router     Router[S]
+	cfg        *Config
+	pending    []*pending // own recursive lookups under way
+	forwarding int        // activities that forward for others
+}
+
+// New returns a driver. cfg comes from [Config.Resolve].
+func New[S comparable](env dht.Env, router Router[S], cfg *Config) *Driver[S] {
+	return &Driver[S]{env: env, router: router, cfg: cfg}
+}
+
+// Lookup finds up to n live owners of key, best first, in the style of the
+// configuration. It fails with ErrTimeout when Config.Timeout has passed, with
+// ErrNoRoute when nobody is left to ask, and with ctx's error when ctx ends. The
+// Route is filled as far as the lookup went, owners that had answered included.
+func (d *Driver[S]) Lookup(ctx context.Context, key dht.ID, n int) (dht.Route, error) {
+	return d.timed(ctx, key, n, func(ctx context.Context, s *search[S]) error {
+		if d.cfg.Style == Recursive {
+			return d.recursive(ctx, s)
+		}
+		s.begin()
+		return s.run(ctx)
+	})
+}
+
+// Via is an iterative [Driver.Lookup] that begins at seed instead of here: the way
+// into an overlay, or into the other part of one that was partitioned.
+func (d *Driver[S]) Via(ctx context.Context, seed dht.Peer, key dht.ID, n int) (dht.Route, error) {
+	return d.timed(ctx, key, n, func(ctx context.Context, s *search[S]) error {
+		s.beginAt(seed)
+		return s.run(ctx)
+	})
+}
+
+// timed runs f under the overall deadline and writes the route.
+func (d *Driver[S]) timed(ctx context.Context, key dht.ID, n int, f func(context.Context, *search[S]) error) (dht.Route, error) {
+	if n < 1 || n > dht.MaxOwners {
+		return dht.Route{Key: key}, fmt.Errorf("lookup %s: %d owners wanted: 1 to %d is allowed", key, n, dht.MaxOwners)
+	}
+	s := newSearch(d, key, n)
+	defer s.calls.Close()
+	began := d.env.Now()
+	limited, cancel := d.env.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	err := f(limited, s)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = dht.ErrTimeout
+	}
+	route := s.finish()
+	route.Took = d.env.Now().Sub(began)
+	if err != nil {
+		return route, fmt.Errorf("lookup %s after %d hops: %w", key, len(route.Hops), err)
+	}
+	return route, nil
+}
+
+// Handle answers req if it belongs to lookups, and says whether it does. The
+// overlay refuses requests itself while it is not a member.
+func (d *Driver[S]) Handle(req dht.Message, r dht.Reply) bool {
+	switch m := req.(type) {
+	case *find[S]:
+		if err := m.validate(); err != nil {
+			r.Send(nil, err)
+			return true
+		}
+		r.Send(d.answer(m), nil)
+	case *suspect:
+		if !m.Peer.IsZero() {
+			d.router.Suspect(m.Peer)
+		}
+		r.Send(&ack{}, nil)
+	case *forward[S]:
+		d.handleForward(m, r)
+	case *arrived:
+		d.handleArrived(m, r)
+	default:
+		return false
+	}
+	return true
+}
+
+// answer says what this node knows.
+func (d *Driver[S]) answer(m *find[S]) *found[S] {
+	n := int(m.N)
+	if m.Role == atOwner {
+		return &found[S]{Owners: d.router.Owners(m.Key, n)}
+	}
+	state := m.State
+	if m.Role == atStart {
+		state = d.router.Begin(m.Key)
+	}
+	steps, owners := d.router.Next(m.Key, state, n)
+	return &found[S]{Steps: steps, Owners: owners}
+}

@@ -1,0 +1,39 @@
+package lookup
+
+import "dyschord/dht"
+
+// Router is an algorithm's part of a lookup, answered from one node's memory. No
+// method blocks. Slices it returns are not changed afterwards by either side.
+type Router[S comparable] interface {
+	// Begin is the state of a lookup that starts at this node.
+	Begin(key dht.ID) S
+	// Next names the candidates that lead on, or the owners once this node knows
+	// them, or both; each best first and at most n.
+	Next(key dht.ID, state S, n int) (steps []Step[S], owners []dht.Peer)
+	// Owners answers somebody who was told that this node is an owner of key: the
+	// owners as this node knows them, itself in its place, at most n.
+	Owners(key dht.ID, n int) []dht.Peer
+	// Nearer is the measure of progress: whether a is strictly nearer to the end of
+	// the lookup than b.
+	Nearer(key dht.ID, a, b Step[S]) bool
+	// Before is the order of owners: whether a comes before b.
+	Before(key dht.ID, a, b dht.Peer) bool
+	// Suspect hears that somebody could not reach p, which this node had named. It
+	// is a hint, perhaps a wrong or a malicious one: probe before believing.
+	Suspect(p dht.Peer)
+}
+
+// Step is a candidate for the next move of a lookup.
+type Step[S comparable] struct {
+	Peer  dht.Peer   `cbor:"1,keyasint"`
+	State S          `cbor:"2,keyasint,omitempty"` // with which it is to be asked
+	Why   dht.Reason `cbor:"3,keyasint,omitempty"`
+}
+
+// The reasons that belong to no algorithm. Algorithms number theirs 1 to 254.
+const (
+	// RuleOwner: the node before it named it as an owner of the key.
+	RuleOwner = 0
+	// RuleSeed: the caller began the lookup there.
+	RuleSeed = 255
+)

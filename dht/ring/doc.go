@@ -1,0 +1,63 @@
+// Package ring keeps a node in its place on the identifier ring: predecessor,
+// successor list, and the conversations that keep both right while nodes come, go
+// and fail. Chord and Koorde share it; what they add is a faster way around.
+//
+// Sources: Stoica et al., "Chord: A Scalable Peer-to-peer Lookup Service for
+// Internet Applications" (SIGCOMM 2001; journal version 2003), and Zave, "Reasoning
+// about Identifier Spaces: How to Make Chord Correct" (IEEE TSE 2017). Where they
+// differ the second is right and is followed.
+//
+// # Operations
+//
+// Every operation reads at most one other node at a time, and changes only its own.
+//
+//	paper                     here
+//	join                      Ring.Join, enter
+//	stabilize from successor  stabilize1      reads the successor, takes its list over
+//	stabilize from predecessor stabilize2     reads the successor's predecessor, likewise
+//	rectify (notified)        rectify, rectifyIfDead
+//	fail                      lose, on a verdict of ask
+//
+// # What holds
+//
+// The invariant: every member has a live successor in its list, and at least r+1
+// members (r the list's length) are skipped by no member's list. It implies one
+// ordered ring with every member on it or hanging off it, on its way in. It is
+// proved for operations that read and apply in one atomic step, a base of r+1
+// members that stay, no reuse of identifiers, and never r failures in a row faster
+// than one stabilize. Over a network a reply may be stale when it is applied, and
+// the proof ends. What takes its place:
+//
+//   - One stabilize runs at a time, and a reply is applied only if the list it was
+//     asked for is still the list (version). Lists are replaced as values.
+//   - When a better successor is adopted, the list before it is kept as a fallback
+//     until that successor has answered once more.
+//   - A node that restarts is a new incarnation ([dht.Peer].Inc). It is no member
+//     and refuses requests until it has joined again, its neighbours replace the old
+//     incarnation by the new one, and an answer that an old incarnation gave is
+//     dropped.
+//
+// The conformance suite asserts the invariant at every step of runs within its
+// assumptions. Outside of them the promise is convergence: some time after the last
+// fault, one ring, every list right.
+//
+// # Departures from the papers
+//
+//   - Fewer than r+1 nodes work: lists end before the node itself instead of being
+//     padded, down to the empty list of a node alone. A node alone takes whoever
+//     notifies it as its successor, through stabilize2.
+//   - A dead successor is dropped and the next one read in the same round.
+//   - A peer is dead after Config.Tries unanswered requests in a row, not after one:
+//     at 5 % loss one in ten exchanges fails, and at 30 % every second. A wrong
+//     verdict is mended by the next stabilize, since the next successor still names
+//     the peer as its predecessor. A peer that answers but is no member is gone at
+//     once.
+//   - notify is left out when the successor's state shows that it is not needed.
+//   - A confirmed death removes a peer anywhere in the list, so that lookups need not
+//     try it again (Suspect).
+//   - leave is a hint that saves the time-outs; nothing rests on it.
+//   - Partitions: two rings do not find each other by stabilizing. Seeds and the 32
+//     peers last lost are kept; one is probed in a while, this node's own identifier
+//     looked up through it, and a better successor fed into stabilize2. Every node
+//     does so for itself, so that two rings close like a zip.
+package ring

@@ -1,0 +1,86 @@
+package ring
+
+import (
+	"context"
+	"errors"
+
+	"dyschord/dht"
+)
+
+// outcome is what a request says about a peer.
+type outcome uint8
+
+const (
+	unclear outcome = iota // nothing: one of the two is busy or stopping
+	alive
+	gone   // dead, or no member (any more)
+	silent // no answer to one request
+)
+
+// place is what read finds out: who a peer is now, and its state.
+type place struct {
+	at dht.Peer
+	*state
+}
+
+// read asks p for its place in the ring. An answer by an earlier run of the node
+// than p, overtaken by its restart, says nothing.
+func (r *Ring) read(ctx context.Context, p dht.Peer) (place, outcome) {
+	st, from, outcome := ask[*state](ctx, r, p, &read{})
+	if outcome != alive {
+		return place{}, outcome
+	}
+	if err := validList(r.cfg.Space, from, st.Succ); err != nil {
+		r.env.Log().Warn("peer breaks the protocol", "peer", p, "err", err)
+		return place{}, gone
+	}
+	if p.Inc != 0 && from.Inc < p.Inc {
+		return place{}, unclear
+	}
+	return place{from, st}, alive
+}
+
+// ping asks whether p lives and is a member. A later run of the node is not p.
+func (r *Ring) ping(ctx context.Context, p dht.Peer) outcome {
+	_, from, outcome := ask[*here](ctx, r, p, &ping{})
+	if outcome == alive && p.Inc != 0 && from.Inc > p.Inc {
+		return gone
+	}
+	return outcome
+}
+
+// ask sends req to p up to Config.Tries times, since one lost packet is no death.
+// A peer that answers but is no member is gone at once.
+func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Message) (R, dht.Peer, outcome) {
+	var none R
+	calls := r.env.Calls()
+	defer calls.Close()
+	for range r.cfg.Tries {
+		calls.Start(p, req)
+		res, err := calls.Next(ctx)
+		if err != nil {
+			return none, dht.Peer{}, unclear
+		}
+		if res.Err == nil {
+			reply, err := dht.As[R](res.Msg)
+			return reply, res.From, verdict(err)
+		}
+		if o := verdict(res.Err); o != silent {
+			return none, dht.Peer{}, o
+		}
+	}
+	return none, dht.Peer{}, gone
+}
+
+// verdict is what the error of one request says about the peer.
+func verdict(err error) outcome {
+	switch {
+	case err == nil:
+		return alive
+	case errors.Is(err, dht.ErrTimeout), errors.Is(err, dht.ErrUnreachable):
+		return silent
+	case errors.Is(err, dht.ErrRejected), errors.Is(err, dht.ErrMalformed), errors.Is(err, dht.ErrUnknownMessage):
+		return gone
+	}
+	return unclear
+}

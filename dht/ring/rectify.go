@@ -1,0 +1,63 @@
+package ring
+
+import (
+	"context"
+	"slices"
+
+	"dyschord/dht"
+)
+
+// rectify considers n, which has taken this node for its successor, as the
+// predecessor. The predecessor is only ever replaced, never cleared.
+func (r *Ring) rectify(n dht.Peer) {
+	switch {
+	case r.pred.IsZero(), dht.Between(r.pred.ID, n.ID, r.env.Self().ID):
+		r.setPredecessor(n)
+	case n.Same(r.pred):
+		if n.Inc > r.pred.Inc {
+			r.setPredecessor(n)
+		}
+	case !r.rectifying:
+		r.rectifying = true
+		r.env.Go("ring.rectify", func(ctx context.Context) {
+			defer func() { r.rectifying = false }()
+			r.rectifyIfDead(ctx, r.pred, n)
+		})
+	}
+}
+
+// rectifyIfDead takes n for the predecessor if p, which is closer, is dead.
+func (r *Ring) rectifyIfDead(ctx context.Context, p, n dht.Peer) {
+	if r.ping(ctx, p) == gone && r.pred == p && r.member {
+		r.lose(p)
+		r.setPredecessor(n)
+	}
+}
+
+func (r *Ring) setPredecessor(n dht.Peer) {
+	r.pred = n
+	if len(r.succ) == 0 {
+		r.env.Go("ring.stabilize", r.Stabilize)
+	}
+}
+
+// Suspect hears that p did not answer somebody. p is pinged before it is believed.
+func (r *Ring) Suspect(p dht.Peer) {
+	if !r.member || len(r.probing) == maxProbing || p.Same(r.env.Self()) || slices.ContainsFunc(r.probing, p.Same) {
+		return
+	}
+	r.probing = append(slices.Clone(r.probing), p)
+	r.env.Go("ring.suspect", func(ctx context.Context) {
+		verdict := r.ping(ctx, p)
+		if r.probing = without(r.probing, p); len(r.probing) == 0 {
+			r.probing = nil
+		}
+		if verdict != gone || !r.member {
+			return
+		}
+		next := r.Successor()
+		if r.lose(p); r.Successor() != next {
+			r.Stabilize(ctx)
+		}
+	})
+}

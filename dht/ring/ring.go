@@ -1,0 +1,171 @@
+package ring
+
+import (
+	"slices"
+
+	"dyschord/dht"
+)
+
+// Ring is one node's place in the ring. Its methods follow the rule of [dht.Env].
+type Ring struct {
+	env  dht.Env
+	host Host
+	cfg  *Config
+
+	pred     dht.Peer
+	succ     []dht.Peer // clockwise, without this node; replaced, never edited
+	fallback []dht.Peer // the list before succ, until the new succ[0] has answered
+	lost     []dht.Peer // taken for dead, oldest first: where a partition may heal
+	seeds    []dht.Peer
+	probing  []dht.Peer // being pinged after a suspicion
+
+	version     uint32 // counts the replacements of succ
+	sinceHeal   uint16 // upkeep rounds since the last probe
+	member      bool
+	stabilizing bool
+	rectifying  bool
+	healing     bool
+}
+
+const (
+	maxLost    = 32
+	maxSeeds   = 32
+	maxProbing = 8
+)
+
+// New makes a ring of nobody. cfg comes from [Config.Resolve].
+func New(env dht.Env, host Host, cfg *Config) *Ring {
+	return &Ring{env: env, host: host, cfg: cfg}
+}
+
+// Self is this node.
+func (r *Ring) Self() dht.Peer { return r.env.Self() }
+
+// Member says whether this node is in a ring.
+func (r *Ring) Member() bool { return r.member }
+
+// Predecessor is the closest node before this one that has made itself known,
+// perhaps dead by now; nobody before the first did.
+func (r *Ring) Predecessor() dht.Peer { return r.pred }
+
+// Successor is the next node clockwise: this node itself when it is alone.
+func (r *Ring) Successor() dht.Peer {
+	if len(r.succ) == 0 {
+		return r.env.Self()
+	}
+	return r.succ[0]
+}
+
+// Successors is the successor list. It ends before this node, so in a ring of n
+// nodes it has at most n-1 entries. The caller must not change it.
+func (r *Ring) Successors() []dht.Peer { return r.succ }
+
+// Owns says whether id lies between the predecessor and this node, or nobody else
+// is known.
+func (r *Ring) Owns(id dht.ID) bool {
+	self := r.env.Self().ID
+	if id == self || len(r.succ) == 0 {
+		return true
+	}
+	return !r.pred.IsZero() && dht.BetweenIncl(r.pred.ID, id, self)
+}
+
+// Owners lists the owner of id and its successors, as far as the successor list
+// and the predecessor tell; at most n, and nobody when they do not tell.
+func (r *Ring) Owners(id dht.ID, n int) []dht.Peer {
+	if r.Owns(id) {
+		return r.selfAnd(n)
+	}
+	i := slices.IndexFunc(r.succ, func(p dht.Peer) bool { return dht.BetweenIncl(r.env.Self().ID, id, p.ID) })
+	if i < 0 {
+		return nil
+	}
+	owners := r.succ[i:]
+	if len(r.succ) < r.cfg.Successors && len(owners) < n {
+		// The list is as long as the ring: it goes on here and at its beginning.
+		owners = append(append(slices.Clone(owners), r.env.Self()), r.succ[:i]...)
+	}
+	return owners[:min(n, len(owners))]
+}
+
+// OwnersOf answers somebody who takes this node for the owner of id: if there is a
+// predecessor that might be it instead, the predecessor comes first.
+func (r *Ring) OwnersOf(id dht.ID, n int) []dht.Peer {
+	own := r.selfAnd(n)
+	if r.Owns(id) || r.pred.IsZero() {
+		return own
+	}
+	list := append([]dht.Peer{r.pred}, slices.DeleteFunc(slices.Clone(own), r.pred.Same)...)
+	return list[:min(n, len(list))]
+}
+
+// Sure says whether Owners(id, n) rests on first-hand knowledge of the whole
+// stretch of the ring that the n owners lie on.
+func (r *Ring) Sure(id dht.ID, n int) bool {
+	known := len(r.Owners(id, n))
+	return known == n || len(r.succ) < r.cfg.Successors && known == 1+len(r.succ)
+}
+
+func (r *Ring) selfAnd(n int) []dht.Peer {
+	k := min(n-1, len(r.succ))
+	return append(append(make([]dht.Peer, 0, k+1), r.env.Self()), r.succ[:k]...)
+}
+
+// Prefill takes the place that full knowledge gives; sorted holds every member.
+func (r *Ring) Prefill(sorted []dht.Peer) {
+	n := len(sorted)
+	i, _ := slices.BinarySearchFunc(sorted, r.env.Self(), func(a, b dht.Peer) int { return a.ID.Cmp(b.ID) })
+	k := min(r.cfg.Successors, n-1)
+	succ := make([]dht.Peer, k)
+	for j := range succ {
+		succ[j] = sorted[(i+1+j)%n]
+	}
+	r.setSuccessors(succ)
+	if n > 1 {
+		r.pred = sorted[(i+n-1)%n]
+	}
+	r.member = true
+}
+
+// Peers visits every peer the ring holds, some perhaps twice.
+func (r *Ring) Peers(yield func(dht.Peer) bool) bool {
+	if !r.pred.IsZero() && !yield(r.pred) {
+		return false
+	}
+	for _, list := range [][]dht.Peer{r.succ, r.fallback, r.lost, r.seeds, r.probing} {
+		for _, p := range list {
+			if !yield(p) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// setSuccessors replaces the list. Whoever waits for a reply finds out by version.
+func (r *Ring) setSuccessors(list []dht.Peer) {
+	r.succ = list
+	r.version++
+}
+
+// behind is the successor list of a node whose successor is head, which has list:
+// [head] + list, cut where it reaches this node or runs out of order.
+func (r *Ring) behind(head dht.Peer, list []dht.Peer) []dht.Peer {
+	self, space := r.env.Self(), r.cfg.Space
+	out := make([]dht.Peer, 1, min(r.cfg.Successors, 1+len(list)))
+	out[0] = head
+	last := space.Sub(head.ID, self.ID)
+	for _, p := range list {
+		distance := space.Sub(p.ID, self.ID)
+		if len(out) == r.cfg.Successors || p.Same(self) || !last.Less(distance) {
+			break
+		}
+		out = append(out, p)
+		last = distance
+	}
+	return slices.Clip(out)
+}
+
+func without(list []dht.Peer, p dht.Peer) []dht.Peer {
+	return slices.DeleteFunc(slices.Clone(list), p.Same)
+}

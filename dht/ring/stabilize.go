@@ -1,0 +1,142 @@
+package ring
+
+import (
+	"context"
+
+	"dyschord/dht"
+)
+
+// Round is one round of upkeep, to be run every Config.Stabilize: stabilize, and
+// now and then a look for the other part of a healed partition.
+func (r *Ring) Round(ctx context.Context) {
+	r.Stabilize(ctx)
+	r.sinceHeal++
+	if alone := len(r.succ) == 0; alone || int(r.sinceHeal) >= r.cfg.HealEvery {
+		r.sinceHeal = 0
+		r.heal()
+	}
+}
+
+// Stabilize lets this node find its successor anew. One runs at a time.
+func (r *Ring) Stabilize(ctx context.Context) {
+	if r.stabilizing || !r.member {
+		return
+	}
+	r.stabilizing = true
+	defer func() { r.stabilizing = false }()
+	for r.member && ctx.Err() == nil {
+		if r.stabilize1(ctx) {
+			return
+		}
+	}
+}
+
+// stabilize1 reads the successor. If it lives, its list is taken over, and its
+// predecessor becomes the successor when it is closer and lives. It returns false
+// if the successor is dead and has been dropped, so that the next is to be read.
+func (r *Ring) stabilize1(ctx context.Context) (done bool) {
+	s := r.Successor()
+	if s == r.env.Self() { // alone: whoever has notified this node is its successor
+		r.stabilize2(ctx, r.pred)
+		return true
+	}
+	st, outcome := r.adopt(ctx, s)
+	switch outcome {
+	case gone:
+		r.lose(s)
+		return false
+	case unclear:
+		return true
+	}
+	if dht.Between(r.env.Self().ID, st.Pred.ID, s.ID) && r.stabilize2(ctx, st.Pred) {
+		return true
+	}
+	r.notify(ctx, st)
+	return true
+}
+
+// stabilize2 reads p, a better successor by somebody else's word, and takes it and
+// its list if it lives. It returns false if not.
+func (r *Ring) stabilize2(ctx context.Context, p dht.Peer) bool {
+	if p.IsZero() || p.Same(r.env.Self()) {
+		return false
+	}
+	st, outcome := r.adopt(ctx, p)
+	if outcome != alive {
+		return false
+	}
+	r.notify(ctx, st)
+	return true
+}
+
+// adopt reads p and, if it lives, makes [p] + p.succ the successor list: a new
+// list, for the old one may be in a message under way. A reply is applied only to
+// the list it was asked for.
+func (r *Ring) adopt(ctx context.Context, p dht.Peer) (place, outcome) {
+	version := r.version
+	st, outcome := r.read(ctx, p)
+	if outcome != alive {
+		return place{}, outcome
+	}
+	if r.version != version || !r.member {
+		return place{}, unclear
+	}
+	if !p.Same(r.Successor()) && r.fallback == nil {
+		// p has answered once; until it does so again the old list is a way back.
+		r.fallback = r.succ
+	} else if p == r.Successor() {
+		r.fallback = nil
+	}
+	r.replace(r.behind(st.at, st.Succ))
+	return st, alive
+}
+
+// replace sets the list unless it is equal to what it was, so that equal lists
+// share memory for as long as possible.
+func (r *Ring) replace(list []dht.Peer) {
+	if !equal(list, r.succ) {
+		r.setSuccessors(list)
+	}
+}
+
+func equal(a, b []dht.Peer) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// notify makes this node known to its successor, whose state st is. One that has
+// this run of this node as its predecessor need not hear it again.
+func (r *Ring) notify(ctx context.Context, st place) {
+	if st.Pred == r.env.Self() {
+		return
+	}
+	if _, err := dht.Ask[*here](ctx, r.env, st.at, &notify{}); err != nil {
+		r.env.Log().Debug("notify failed", "peer", st.at, "err", err)
+	}
+}
+
+// lose takes p for dead: it leaves the list, and is remembered in case that only a
+// partition hides it.
+func (r *Ring) lose(p dht.Peer) {
+	if back := without(r.fallback, p); len(back) > 0 && r.Successor() == p {
+		// The new successor died before it answered twice. Its list came from it
+		// alone; the one before is made of nodes that this node had known.
+		r.setSuccessors(back)
+		r.fallback = nil
+	} else if list := without(r.succ, p); len(list) < len(r.succ) {
+		r.setSuccessors(list)
+	}
+	if p.Same(r.env.Self()) {
+		return
+	}
+	lost := append(without(r.lost, p), p)
+	r.lost = lost[max(0, len(lost)-maxLost):]
+	r.host.Lost(p)
+}
