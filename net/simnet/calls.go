@@ -26,23 +26,23 @@ type rpc struct {
 	set     *callSet // nil once it is abandoned
 	next    *rpc     // in set's list of ended requests
 	to      dht.Peer
-	server  *env     // that answers; nil until delivered
-	from    dht.Peer // who answered
+	server  *env // that answers; nil until delivered
 	req     dht.Message
 	msg     dht.Message
 	err     error
-	sealed  []byte // the message under way as it was sent, if messages are checked
+	sealed  *sealed // the message under way as it was sent, if messages are checked
 	start   int64
 	rtt     int64
 	limit   int64  // when the caller gives up
 	timeout uint64 // the event of that; 0 if none is queued
 	waits   dht.Waits
-	local   bool // to the caller itself: no network between
-	replied bool // Send was called
-	kept    bool // the handler returned without a reply
-	lost    bool // request or reply: only a time-out ends it
-	refused bool // by the host, since nobody ran there
-	done    bool // the caller has its result
+	local   bool   // to the caller itself: no network between
+	from    uint32 // the incarnation that answered; 0 if none did
+	replied bool   // Send was called
+	kept    bool   // the handler returned without a reply
+	lost    bool   // request or reply: only a time-out ends it
+	refused bool   // by the host, since nobody ran there
+	done    bool   // the caller has its result
 }
 
 // Start sends req. The request, its duplicate and what the network does to them
@@ -141,7 +141,7 @@ func (r *rpc) fire(uint64) {
 	}
 	n := r.env.net
 	target := n.nodes[r.to.Ref-1]
-	if later, paused := target.paused(); paused {
+	if later, paused := n.paused(target); paused {
 		n.queue.push(later, r)
 		if later >= r.limit {
 			r.expire()
@@ -176,7 +176,7 @@ func (r *rpc) settle() {
 
 // accept enters the handler for a request that has arrived, with the Reply to use.
 // It returns false if nobody was there.
-func (n *Net) accept(r *rpc, sealed []byte, reply dht.Reply) bool {
+func (n *Net) accept(r *rpc, sealed *sealed, reply dht.Reply) bool {
 	target := n.nodes[r.to.Ref-1]
 	code := r.req.Code()
 	e := target.env
@@ -228,7 +228,7 @@ func (r *rpc) Send(m dht.Message, err error) {
 		r.settle()
 	}
 	if !r.done {
-		r.from = r.server.Self()
+		r.from = r.server.inc
 	}
 	m, err = outcome(m, err)
 	r.back(r.server.node, m, err)
@@ -279,7 +279,7 @@ func (r *rpc) arrive() {
 	if e.dead {
 		return
 	}
-	if later, paused := e.node.paused(); paused {
+	if later, paused := e.net.paused(e.node); paused {
 		e.net.queue.push(later, r)
 		return
 	}
@@ -304,7 +304,7 @@ func (x *expiry) fire(uint64) {
 	if r.done || e.dead {
 		return
 	}
-	if later, paused := e.node.paused(); paused {
+	if later, paused := e.net.paused(e.node); paused {
 		r.timeout = e.net.queue.push(later, x)
 		return
 	}
@@ -316,7 +316,7 @@ func (x *expiry) fire(uint64) {
 	e.net.kindOf(r.req.Code()).timeouts++
 	e.rto.GiveUp(r.to.Ref)
 	e.inFlight--
-	r.from = dht.Peer{}
+	r.from = 0
 	r.end(nil, dht.ErrTimeout)
 }
 
@@ -343,13 +343,13 @@ func (r *rpc) end(msg dht.Message, err error) {
 // has taken, or will take, the first one.
 type copied struct {
 	*rpc
-	sealed []byte
+	sealed *sealed
 }
 
 func (d *copied) fire(uint64) {
 	n := d.env.net
 	target := n.nodes[d.to.Ref-1]
-	if later, paused := target.paused(); paused {
+	if later, paused := n.paused(target); paused {
 		n.queue.push(later, d)
 		return
 	}
@@ -391,7 +391,15 @@ func (s *callSet) Next(ctx context.Context) (dht.Result, error) {
 	}
 	r.next = nil
 	s.pending--
-	return dht.Result{To: r.to, From: r.from, Req: r.req, Msg: r.msg, RTT: time.Duration(r.rtt), Err: r.err}, nil
+	return r.result(), nil
+}
+
+func (r *rpc) result() dht.Result {
+	res := dht.Result{To: r.to, Req: r.req, Msg: r.msg, RTT: time.Duration(r.rtt), Err: r.err}
+	if r.from != 0 {
+		res.From = r.env.net.nodes[r.to.Ref-1].self(r.from)
+	}
+	return res
 }
 
 // Pending counts what Next has not returned.

@@ -137,27 +137,30 @@ func (k *kind) bytes() uint64 {
 }
 
 // seal keeps a message as it is when it is sent, if messages are checked.
-func (n *Net) seal(m dht.Message) []byte {
+func (n *Net) seal(m dht.Message) *sealed {
 	if !n.cfg.CheckCodec || m == nil {
 		return nil
 	}
-	return bytes.Clone(n.letters.encode(m))
+	return &sealed{bytes.Clone(n.letters.encode(m))}
 }
+
+// sealed is a message as it was sent.
+type sealed struct{ payload []byte }
 
 // unseal gives the receiver its message: the sender's own, or if messages are
 // checked, a copy that has gone over the wire.
-func (n *Net) unseal(m dht.Message, sealed []byte) dht.Message {
+func (n *Net) unseal(m dht.Message, sealed *sealed) dht.Message {
 	if sealed == nil {
 		return m
 	}
-	if !bytes.Equal(n.letters.encode(m), sealed) {
+	if !bytes.Equal(n.letters.encode(m), sealed.payload) {
 		panic(fmt.Errorf("simnet: %T was changed after it had been sent", m))
 	}
-	received, err := n.letters.codec.DecodePayload(m.Code(), sealed, n.letters.intern)
+	received, err := n.letters.codec.DecodePayload(m.Code(), sealed.payload, n.letters.intern)
 	if err != nil {
 		panic(fmt.Errorf("simnet: %T does not survive the wire: %w", m, err))
 	}
-	if !bytes.Equal(n.letters.encode(received), sealed) {
+	if !bytes.Equal(n.letters.encode(received), sealed.payload) {
 		panic(fmt.Errorf("simnet: %T is another message after it went over the wire", m))
 	}
 	return received

@@ -14,7 +14,7 @@ type simCtx struct {
 	parent   *simCtx
 	outer    context.Context // what WithTimeout was given: it may carry values
 	err      error
-	deadline int64 // virtual time; 0 is none
+	deadline int64 // virtual time, its parent's if that is earlier; 0 is none
 	timer    uint64
 	watchers int32 // activities waiting on this context or one below
 	done     chan struct{}
@@ -24,12 +24,10 @@ type ctxKey struct{}
 
 // Deadline is in the node's own time, as its Now is.
 func (c *simCtx) Deadline() (time.Time, bool) {
-	for p := c; p != nil; p = p.parent {
-		if p.deadline != 0 {
-			return c.env.node.clock(p.deadline), true
-		}
+	if c.deadline == 0 {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	return c.env.node.clock(c.deadline), true
 }
 
 // Err is the first of its own end and those of its parents.
@@ -108,7 +106,7 @@ func (c *simCtx) fire(seq uint64) {
 	if c.timer != seq || c.env.dead {
 		return
 	}
-	if later, paused := c.env.node.paused(); paused {
+	if later, paused := c.env.net.paused(c.env.node); paused {
 		c.timer = c.env.net.queue.push(later, c)
 		return
 	}

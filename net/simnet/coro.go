@@ -151,7 +151,7 @@ func (c *coro) fire(seq uint64) {
 	if c.timer != seq {
 		return
 	}
-	if later, paused := c.env.node.paused(); paused {
+	if later, paused := c.net.paused(c.env.node); paused {
 		c.timer = c.net.queue.push(later, c)
 		return
 	}

@@ -15,20 +15,22 @@ import (
 // env is one run of a node, from start or restart to crash or stop: what a process
 // would lose. All nodes of a large simulation have one, so it is kept small.
 type env struct {
+	// What every event needs comes first: a large world waits for memory most of the
+	// time.
 	net      *Net
 	node     *Node
 	inc      uint32
 	inFlight int32
-	owed     map[uint32]int32 // replies kept by handlers, by the peer that waits; nil until there was one
-	dead     bool             // crashed, or stopped to the end
-	closing  bool             // shutting down: its contexts have ended
-	services []dht.Service
+	dead     bool // crashed, or stopped to the end
+	closing  bool // shutting down: its contexts have ended
 	layout   *layout
+	services [maxServices]dht.Service
+	coros    *coro            // activities, newest first
+	owed     map[uint32]int32 // replies kept by handlers, by the peer that waits; nil until there was one
+	rto      rto.Table
 	root     simCtx
-	coros    *coro // activities, newest first
 	pcg      rand.PCG
 	rand     rand.Rand
-	rto      rto.Table
 	log      *slog.Logger
 	doneCtxs []*simCtx
 }
@@ -117,6 +119,9 @@ func (e *env) Sleep(ctx context.Context, d time.Duration) error {
 func (e *env) WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	c := &simCtx{env: e, parent: e.ours(ctx), outer: ctx}
 	c.deadline = e.net.after(d)
+	if c.parent != nil && c.parent.deadline != 0 {
+		c.deadline = min(c.deadline, c.parent.deadline)
+	}
 	if c.Err() == nil {
 		c.timer = e.net.queue.push(c.deadline, c)
 	}
@@ -159,7 +164,7 @@ func (p *periodic) fire(uint64) {
 	if p.stopped || e.dead || e.closing {
 		return
 	}
-	if later, paused := e.node.paused(); paused {
+	if later, paused := e.net.paused(e.node); paused {
 		e.net.queue.push(later, p)
 		return
 	}
@@ -246,7 +251,7 @@ func (e *env) Block(ctx context.Context, f func() error) error {
 }
 
 // Self is the node with its present incarnation.
-func (e *env) Self() dht.Peer { return dht.Peer{ID: e.node.id, Ref: e.node.ref, Inc: e.inc} }
+func (e *env) Self() dht.Peer { return e.node.self(e.inc) }
 
 // Record is the Ref in four bytes: it never changes within a simulation.
 func (e *env) Record(p dht.Peer) []byte {

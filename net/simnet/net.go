@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"dyschord/dht"
@@ -37,6 +38,8 @@ type Net struct {
 	pool     []*coro
 	handling *env
 	failure  *Failure
+	steps    uint64
+	machines bool // some node has a host with something wrong
 	running  bool
 	closed   bool
 	dog      watchdog
@@ -110,7 +113,9 @@ func (n *Net) RunUntil(cond func() bool, limit time.Duration) bool {
 
 // step runs what is ready, or else the next event up to limit.
 func (n *Net) step(limit int64) bool {
-	n.dog.beat.Add(1)
+	if n.steps++; n.steps%64 == 0 {
+		n.dog.beat.Add(1)
+	}
 	if n.ready.count > 0 {
 		n.enter(n.ready.pop())
 		return true
@@ -213,7 +218,8 @@ func (f *Failure) Error() string {
 	if f.Node != nil {
 		where = "at " + f.Node.String()
 	}
-	return fmt.Sprintf("simnet: %v\n\tin %s, %s, virtual time %v, seed %d\n%s", f.Value, f.Activity, where, f.At, f.Seed, f.Stack)
+	what := strings.TrimPrefix(fmt.Sprint(f.Value), "simnet: ")
+	return fmt.Sprintf("simnet: %s\n\tin %s, %s, virtual time %v, seed %d\n%s", what, f.Activity, where, f.At, f.Seed, f.Stack)
 }
 
 // Unwrap gives the error that was the panic's value, if it was one.

@@ -66,12 +66,20 @@ func (nd *Node) Restart(setup Setup) {
 	e := nd.net.newEnv(nd)
 	nd.env = e
 	nd.net.note(started, nd, nil, "", 0)
-	e.services = setup(e)
-	e.layout = nd.net.layoutOf(e.services)
+	services := setup(e)
+	if len(services) > maxServices {
+		panic(fmt.Sprintf("simnet: %s has %d services: at most %d are allowed", nd, len(services), maxServices))
+	}
+	copy(e.services[:], services)
+	e.layout = nd.net.layoutOf(services)
 }
 
+const maxServices = 3
+
 // Peer is the node as others name it, with its latest incarnation.
-func (nd *Node) Peer() dht.Peer { return dht.Peer{ID: nd.id, Ref: nd.ref, Inc: nd.inc} }
+func (nd *Node) Peer() dht.Peer { return nd.self(nd.inc) }
+
+func (nd *Node) self(inc uint32) dht.Peer { return dht.Peer{ID: nd.id, Ref: nd.ref, Inc: inc} }
 
 // Index counts the nodes from 0, in the order in which they were added.
 func (nd *Node) Index() int { return int(nd.ref) - 1 }
@@ -104,7 +112,7 @@ func (nd *Node) Do(name string, f func(context.Context)) bool {
 	if e == nil {
 		return false
 	}
-	if later, paused := nd.paused(); paused {
+	if later, paused := nd.net.paused(nd); paused {
 		nd.net.queue.push(later, callback(func() { e.Go(name, f) }))
 	} else {
 		e.Go(name, f)
@@ -188,16 +196,19 @@ func (nd *Node) SetClock(offset time.Duration, drift float64) {
 
 func (nd *Node) machine() *host {
 	if nd.host == nil {
+		nd.net.machines = true
 		nd.host = &host{}
 	}
 	return nd.host
 }
 
-func (nd *Node) paused() (until int64, paused bool) {
-	if nd.host == nil {
+// paused says until when a node stands still. It does not look at the node where
+// nothing is wrong with any.
+func (n *Net) paused(nd *Node) (until int64, paused bool) {
+	if !n.machines || nd.host == nil {
 		return 0, false
 	}
-	return nd.host.resume, nd.host.resume > nd.net.now
+	return nd.host.resume, nd.host.resume > n.now
 }
 
 // clock is what the node's clock shows at a virtual time.

@@ -3,6 +3,7 @@ package simnet
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,19 +12,23 @@ import (
 // that waits for a lock or a channel would otherwise hang the simulation without a
 // word. Between runs it sleeps.
 type watchdog struct {
-	awake atomic.Bool
-	beat  atomic.Uint64 // grows with every step
-	seen  uint64        // the beat at the last look
+	beat atomic.Uint64       // grows while the run makes progress
+	bite func(report string) // replaced by the test
+
+	mu    sync.Mutex
+	awake bool
+	seen  uint64 // the beat at the last look
 	timer *time.Timer
-	bite  func(stacks string) // replaced by the test
 }
 
 func (w *watchdog) start(seed uint64, limit time.Duration) {
 	if limit < 0 {
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.beat.Add(1)
-	w.awake.Store(true)
+	w.awake = true
 	if w.timer == nil {
 		w.timer = time.AfterFunc(limit, func() { w.look(seed, limit) })
 		return
@@ -32,14 +37,19 @@ func (w *watchdog) start(seed uint64, limit time.Duration) {
 }
 
 func (w *watchdog) stop() {
-	w.awake.Store(false)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.timer != nil {
+		w.awake = false
 		w.timer.Stop()
 	}
 }
 
+// look runs on the timer's own goroutine.
 func (w *watchdog) look(seed uint64, limit time.Duration) {
-	if !w.awake.Load() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.awake {
 		return
 	}
 	if beat := w.beat.Load(); beat != w.seen {
