@@ -47,7 +47,7 @@ func (*small) EachPeer(func(*dht.Peer)) {}
 
 func testKinds() []dht.Kind {
 	return []dht.Kind{
-		{Code: 300, Name: "probe", New: func() dht.Message { return new(probe) }},
+		{Code: 300, Name: "probe", New: func() dht.Message { return new(probe) }, Data: true},
 		{Code: 20, Name: "small", New: func() dht.Message { return new(small) }},
 	}
 }

@@ -37,15 +37,17 @@
 // A message too long for one frame is cut into fragments. Whole messages may pass
 // between two fragments, so that a value of a megabyte delays a small message by
 // one frame. Only one message per direction is in fragments at any time: what the
-// receiver must hold is bounded by one message, and long messages keep their order.
-// A small message may overtake a long one.
+// receiver must hold is bounded by one message. Only messages that carry values
+// (dht.Kind.Data) can be long; the sender keeps the order of all of these among each
+// other, and that of all others.
 //
 // # Limits
 //
 // Every length is checked before anything is allocated for it, and what a fragment
-// announces is allocated as it arrives. Payloads of codes below [FirstData] are at
-// most [MaxRouting] bytes; the others are bounded by what the receiver's Hello
-// announces ([Limits]). The decoder bounds nesting, lists and maps.
+// announces is allocated as it arrives. A message that carries no values has a
+// payload of at most [MaxRouting] bytes; the others are bounded by what the
+// receiver's Hello announces ([Codec.Limit]). A message mentions at most
+// dht.MaxPeers peers. The decoder bounds nesting, lists and maps.
 //
 // # Versions
 //

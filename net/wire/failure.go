@@ -17,11 +17,12 @@ func AppendFailure(dst []byte, id uint32, err error) []byte {
 }
 
 // DecodeFailure reads the error in f, which errors.Is compares by code. A code of 0
-// is not an error's and becomes dht.ErrInternal's.
+// is not an error's and becomes dht.ErrInternal's; what only the local Env may say,
+// such as dht.ErrTimeout, becomes what dht.AsError makes of it.
 func DecodeFailure(f Frame) error {
 	code := f.Code
 	if code == 0 {
 		code = dht.ErrInternal.Code
 	}
-	return &dht.Error{Code: code, Text: Printable(strings.ToValidUTF8(string(f.Data), ""))}
+	return dht.AsError(&dht.Error{Code: code, Text: Printable(strings.ToValidUTF8(string(f.Data), ""))})
 }

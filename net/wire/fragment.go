@@ -60,13 +60,14 @@ const MinRoom = 1 << 10
 // Assembler puts the frames of one stream together to messages. It holds at most
 // one message in fragments, and grows it only as its bytes arrive.
 type Assembler struct {
-	limits Limits
-	part   Frame
-	open   bool
+	codec   *Codec
+	maxData int
+	part    Frame
+	open    bool
 }
 
-// NewAssembler makes an assembler that refuses payloads beyond limits.
-func NewAssembler(limits Limits) *Assembler { return &Assembler{limits: limits} }
+// Assembler makes an assembler that refuses payloads beyond what Limit allows.
+func (c *Codec) Assembler(maxData int) *Assembler { return &Assembler{codec: c, maxData: maxData} }
 
 // Add takes the next frame. With whole true, the message it returns is complete;
 // its data is good until the next call, or until the buffer of f is used again. An
@@ -93,7 +94,7 @@ func (a *Assembler) limit(h Header) int {
 	if h.Type == Failure {
 		return MaxErrorText
 	}
-	return a.limits.Of(h.Code)
+	return a.codec.Limit(h.Code, a.maxData)
 }
 
 func (a *Assembler) extend(f Frame) (Frame, bool, error) {

@@ -54,7 +54,7 @@ func TestLongMessagesTravelInFragments(t *testing.T) {
 		}
 		h := Header{Reply, 9, 300}
 		out := NewFragments(h, payload)
-		in := NewAssembler(LimitsFor(1 << 20))
+		in := NewCodec(testKinds()).Assembler(MaxData(1 << 20))
 		for last := false; !last; {
 			var b []byte
 			room := MinRoom + rng.IntN(MaxFrame-MinRoom+1)
@@ -74,7 +74,7 @@ func TestLongMessagesTravelInFragments(t *testing.T) {
 
 func TestSmallMessagesPassBetweenFragments(t *testing.T) {
 	out := NewFragments(Header{Request, 1, 300}, make([]byte, 10_000))
-	in := NewAssembler(LimitsFor(1 << 20))
+	in := NewCodec(testKinds()).Assembler(MaxData(1 << 20))
 	first, _ := out.Append(nil, MinRoom)
 	if _, whole, err := in.Add(frames(t, first)[0]); whole || err != nil {
 		t.Fatal(whole, err)
@@ -130,7 +130,7 @@ func TestAssemblerRefuses(t *testing.T) {
 		"more after the last byte":       {head(true, 100, 10), next(1, true, 90)},
 		"an empty fragment":              {head(true, 100, 10), next(1, true, 0)},
 	} {
-		in := NewAssembler(LimitsFor(1 << 20))
+		in := NewCodec(testKinds()).Assembler(MaxData(1 << 20))
 		var err error
 		for i, f := range stream {
 			if _, _, err = in.Add(f); err != nil && i < len(stream)-1 {
@@ -144,7 +144,7 @@ func TestAssemblerRefuses(t *testing.T) {
 }
 
 func TestAnnouncedSizeIsNotAllocated(t *testing.T) {
-	in := NewAssembler(LimitsFor(1 << 30))
+	in := NewCodec(testKinds()).Assembler(MaxData(1 << 30))
 	f := Frame{Header: Header{Request, 1, 300}, First: true, More: true, Total: 1 << 30, Data: []byte{1}}
 	if _, _, err := in.Add(f); err != nil || cap(in.part.Data) > 4*MaxFrame {
 		t.Errorf("one byte of a gigabyte took %d bytes (%v)", cap(in.part.Data), err)
@@ -195,7 +195,8 @@ func TestTablesRefused(t *testing.T) {
 	c := NewCodec(testKinds())
 	for name, payload := range map[string][]byte{
 		"nothing":                 {},
-		"a count beyond its end":  {200, 1, 1, 'x'},
+		"a count beyond its end":  {100, 1, 1, 'x'},
+		"too many contacts":       append([]byte{129, 1}, make([]byte, 1000)...),
 		"a Ref of nobody":         {1, 0, 1, 'x', 0xa0},
 		"Refs out of order":       {2, 2, 1, 'x', 1, 1, 'x', 0xa0},
 		"one Ref twice":           {2, 1, 1, 'x', 1, 1, 'x', 0xa0},
@@ -267,6 +268,13 @@ func TestFailuresKeepTheirCode(t *testing.T) {
 	if !errors.Is(got, sent) || len(got.Error()) > MaxErrorText || !strings.HasPrefix(got.Error(), "éé") {
 		t.Errorf("got %v", got)
 	}
+	if got := DecodeFailure(frames(t, AppendFailure(nil, 7, dht.ErrTimeout))[0]); !errors.Is(got, dht.ErrGaveUp) {
+		t.Errorf("a relayed time-out became %v", got)
+	}
+	timeout := Frame{Header: Header{Type: Failure, Code: dht.ErrTimeout.Code}}
+	if got := DecodeFailure(timeout); !errors.Is(got, dht.ErrGaveUp) {
+		t.Errorf("a time-out from the wire became %v", got)
+	}
 	if got := DecodeFailure(Frame{}); !errors.Is(got, dht.ErrInternal) {
 		t.Errorf("code 0 became %v", got)
 	}
@@ -282,7 +290,7 @@ func TestContactsFitTheirRecord(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(record), err)
 	}
 	got, err := DecodeContact(record)
-	if err != nil || len(got.Addrs) != 3 || len(got.Identity) != 38 {
+	if err != nil || len(got.Addrs) != 1 || len(got.Identity) != 38 {
 		t.Errorf("%d addresses, %v", len(got.Addrs), err)
 	}
 	for name, bad := range map[string]Contact{

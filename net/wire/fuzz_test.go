@@ -38,7 +38,7 @@ func FuzzStream(f *testing.F) {
 	addGolden(f, func(b []byte) { f.Add(b) })
 	c := NewCodec(testKinds())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in := NewAssembler(LimitsFor(1 << 16))
+		in := NewCodec(testKinds()).Assembler(MaxData(1 << 16))
 		for len(b) >= LengthSize {
 			n, err := FrameLen(b)
 			if err != nil || len(b) < LengthSize+n {

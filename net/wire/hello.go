@@ -23,7 +23,7 @@ type Hello struct {
 	Settings []Setting `cbor:"3,keyasint,omitempty"` // what all members must agree on
 	Addrs    [][]byte  `cbor:"4,keyasint,omitempty"` // where the sender listens, as in Contact
 	ID       *dht.ID   `cbor:"5,keyasint,omitempty"` // as in Contact
-	MaxData  uint32    `cbor:"6,keyasint"`           // longest payload the sender accepts, in bytes
+	MaxData  uint32    `cbor:"6,keyasint"`           // longest payload the sender accepts, in bytes; see Codec.Limit
 	// Refusal says why the sender will not talk; empty if it will. Only the node
 	// that was called sends one.
 	Refusal string `cbor:"7,keyasint,omitempty"`

@@ -34,6 +34,9 @@ func appendContacts(dst []byte, m dht.Message, record func(uint32) []byte) ([]by
 	})
 	slices.Sort(refs)
 	refs = slices.Compact(refs)
+	if len(refs) > dht.MaxPeers {
+		return dst, fmt.Errorf("wire: message %d mentions %d peers, at most %d are allowed", m.Code(), len(refs), dht.MaxPeers)
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(refs)))
 	for _, ref := range refs {
 		contact := record(ref)
@@ -73,7 +76,7 @@ type contact struct {
 }
 
 func splitContacts(b []byte) (contacts, []byte, error) {
-	count, b, err := uvarint(b, uint64(len(b))/minContact)
+	count, b, err := uvarint(b, dht.MaxPeers)
 	if err != nil || count == 0 {
 		return nil, b, err
 	}
@@ -98,10 +101,6 @@ func splitContacts(b []byte) (contacts, []byte, error) {
 	}
 	return table, b, nil
 }
-
-// minContact is the fewest bytes a contact takes in a payload; it bounds the table
-// before it is made.
-const minContact = 3
 
 func uvarint(b []byte, limit uint64) (uint64, []byte, error) {
 	v, n := binary.Uvarint(b)
