@@ -46,6 +46,9 @@ var (
 	// ErrGaveUp: the peer is alive but gave up on others, or is closing. Whether the
 	// request was carried out is not known.
 	ErrGaveUp = &Error{10, "the peer gave up"}
+	// ErrTaken: another node has this one's identifier. Choose another one: trying
+	// again does not help.
+	ErrTaken = &Error{11, "the identifier is taken"}
 )
 
 // AsError returns the coded error that stands for err on the wire: the code of the

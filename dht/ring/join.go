@@ -18,7 +18,7 @@ type Host interface {
 }
 
 // Join enters the ring of the seeds, trying each once, or founds one when there are
-// none. It fails with ErrRejected if another node has this one's identifier.
+// none. It fails with ErrTaken if another node has this one's identifier.
 func (r *Ring) Join(ctx context.Context, seeds []dht.Peer) error {
 	if r.member {
 		return nil
@@ -55,7 +55,7 @@ func (r *Ring) joinVia(ctx context.Context, seed dht.Peer) error {
 		return dht.ErrNoRoute
 	}
 	if owners[0].ID == self.ID {
-		return fmt.Errorf("identifier %s is taken by another node: %w", self.ID, dht.ErrRejected)
+		return fmt.Errorf("identifier %s belongs to another node: %w", self.ID, dht.ErrTaken)
 	}
 	if err := r.enter(ctx, owners[0]); err != nil {
 		return err
