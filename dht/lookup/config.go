@@ -55,6 +55,10 @@ type Config struct {
 	Retries int
 	// HopLimit ends a lookup that moved so often, 8 to 96; default 96.
 	HopLimit int
+	// HopTimeout is the longest that one request may hold a lookup up, 50 ms to 1 min;
+	// default 1.5 s. The Env's own time-out is mostly shorter, but grows for a peer
+	// that has failed before; a lookup had better go on.
+	HopTimeout time.Duration
 	// Timeout ends a lookup altogether, 100 ms to 10 min; default 10 s.
 	Timeout time.Duration
 }
@@ -77,6 +81,7 @@ func (c Config) withDefaults() Config {
 	c.Redundancy = orDefault(c.Redundancy, 8)
 	c.Retries = orDefault(c.Retries, 1)
 	c.HopLimit = orDefault(c.HopLimit, maxHops)
+	c.HopTimeout = orDefault(c.HopTimeout, 1500*time.Millisecond)
 	c.Timeout = orDefault(c.Timeout, 10*time.Second)
 	return c
 }
@@ -100,6 +105,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("lookup.retries %d: -1 (never) to 5 is allowed", c.Retries)
 	case c.HopLimit < 8 || c.HopLimit > maxHops:
 		return fmt.Errorf("lookup.hop_limit %d: 8 to %d is allowed", c.HopLimit, maxHops)
+	case c.HopTimeout < 50*time.Millisecond || c.HopTimeout > time.Minute:
+		return fmt.Errorf("lookup.hop_timeout %s: 50ms to 1m is allowed", c.HopTimeout)
 	case c.Timeout < 100*time.Millisecond || c.Timeout > 10*time.Minute:
 		return fmt.Errorf("lookup.timeout %s: 100ms to 10m is allowed", c.Timeout)
 	}

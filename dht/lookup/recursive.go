@@ -134,7 +134,8 @@ func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
 	d.end(ctx, m, &arrived{Number: m.Number, Trail: trail})
 }
 
-// handOver offers the lookup to step and says whether it was taken.
+// handOver offers the lookup to step and says whether it was taken. An owner that is
+// passed over wrongly is tried once more: by the next owner, as its predecessor.
 func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S], trail trail) bool {
 	trail.Hops = append(slices.Clone(trail.Hops), move{step.Peer, step.Why})
 	req := &forward[S]{Find: m.Find, Origin: m.Origin, Number: m.Number, Trail: trail}
@@ -142,16 +143,10 @@ func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S],
 	if step.owner {
 		req.Find.Role = atOwner
 	}
-	for range d.cfg.tries() {
-		_, err := dht.Ask[*ack](ctx, d.env, step.Peer, req)
-		if err == nil {
-			return true
-		}
-		if !step.owner || !errors.Is(err, dht.ErrTimeout) {
-			return false
-		}
-	}
-	return false
+	limited, cancel := d.env.WithTimeout(ctx, d.cfg.HopTimeout)
+	defer cancel()
+	_, err := dht.Ask[*ack](limited, d.env, step.Peer, req)
+	return err == nil
 }
 
 // choice is a step, or an owner with owner set.

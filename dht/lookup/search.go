@@ -34,6 +34,7 @@ type candidate[S comparable] struct {
 	status  status
 	tries   int
 	req     dht.Message // in flight
+	sent    time.Time
 	latency time.Duration
 }
 
@@ -86,13 +87,44 @@ func (s *search[S]) run(ctx context.Context) error {
 		if s.inFlight == 0 {
 			return dht.ErrNoRoute
 		}
-		res, err := s.calls.Next(ctx)
-		if err != nil {
+		if err := s.wait(ctx); err != nil {
 			return err
 		}
-		s.receive(res)
 	}
 	return nil
+}
+
+// wait takes the next result, or gives up what is overdue.
+func (s *search[S]) wait(ctx context.Context) error {
+	oldest := -1
+	for i := range s.all {
+		if s.all[i].req != nil && (oldest < 0 || s.all[i].sent.Before(s.all[oldest].sent)) {
+			oldest = i
+		}
+	}
+	env, limit := s.d.env, s.d.cfg.HopTimeout
+	hop, cancel := env.WithTimeout(ctx, limit-env.Now().Sub(s.all[oldest].sent))
+	defer cancel()
+	res, err := s.calls.Next(hop)
+	switch {
+	case err == nil:
+		s.receive(res)
+	case hop.Err() == nil || ctx.Err() != nil || errors.Is(err, dht.ErrClosed):
+		return err
+	default:
+		s.ended(oldest, limit)
+		s.fail(oldest, dht.ErrTimeout)
+	}
+	return nil
+}
+
+// ended notes that nothing is awaited from candidate i any more.
+func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
+	c := &s.all[i]
+	c.req, c.latency = nil, after
+	s.inFlight--
+	s.waited = true
+	return c
 }
 
 // settled says whether the n best owners that live have all answered.
@@ -163,7 +195,7 @@ func (s *search[S]) ask(i int) {
 		return
 	}
 	req := &find[S]{Key: s.key, State: c.State, Role: c.role, N: s.width}
-	c.status, c.req = asked, req
+	c.status, c.req, c.sent = asked, req, s.d.env.Now()
 	if s.waited || s.route.Rounds == 0 {
 		s.route.Rounds++
 		s.waited = false
@@ -187,12 +219,9 @@ func (s *search[S]) send(to dht.Peer, m dht.Message) {
 func (s *search[S]) receive(res dht.Result) {
 	i := slices.IndexFunc(s.all, func(c candidate[S]) bool { return c.req == res.Req && c.req != nil })
 	if i < 0 {
-		return // the answer to a suspicion
+		return // the answer to a suspicion, or one that came too late
 	}
-	s.waited = true
-	s.inFlight--
-	c := &s.all[i]
-	c.req, c.latency = nil, res.RTT
+	c := s.ended(i, res.RTT)
 	if !res.From.IsZero() {
 		c.Peer = res.From // in its present incarnation
 	}

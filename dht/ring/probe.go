@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
+	"time"
 
 	"dyschord/dht"
 )
@@ -49,12 +50,14 @@ func (r *Ring) ping(ctx context.Context, p dht.Peer) outcome {
 	return outcome
 }
 
-// ask sends req to p up to Config.Tries times, since one lost packet is no death.
-// A peer that answers but is no member is gone at once.
+// ask sends req to p up to Config.Tries times, since one lost packet is no death, or
+// until deadAfter has passed: the Env waits longest for a peer that it has given up
+// again and again, which is evidence as well. A peer that answers but is no member is gone at once.
 func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Message) (R, dht.Peer, outcome) {
 	var none R
 	calls := r.env.Calls()
 	defer calls.Close()
+	began := r.env.Now()
 	for range r.cfg.Tries {
 		calls.Start(p, req)
 		res, err := calls.Next(ctx)
@@ -68,9 +71,15 @@ func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Messag
 		if o := verdict(res.Err); o != silent {
 			return none, dht.Peer{}, o
 		}
+		if r.env.Now().Sub(began) > deadAfter {
+			break
+		}
 	}
 	return none, dht.Peer{}, gone
 }
+
+// deadAfter ends a series of unanswered requests early.
+const deadAfter = 2 * time.Second
 
 // verdict is what the error of one request says about the peer.
 func verdict(err error) outcome {

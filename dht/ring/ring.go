@@ -81,8 +81,7 @@ func (r *Ring) Owners(id dht.ID, n int) []dht.Peer {
 		return nil
 	}
 	owners := r.succ[i:]
-	if len(r.succ) < r.cfg.Successors && len(owners) < n {
-		// The list is as long as the ring: it goes on here and at its beginning.
+	if len(owners) < n && r.closed() {
 		owners = append(append(slices.Clone(owners), r.env.Self()), r.succ[:i]...)
 	}
 	return owners[:min(n, len(owners))]
@@ -103,7 +102,12 @@ func (r *Ring) OwnersOf(id dht.ID, n int) []dht.Peer {
 // stretch of the ring that the n owners lie on.
 func (r *Ring) Sure(id dht.ID, n int) bool {
 	known := len(r.Owners(id, n))
-	return known == n || len(r.succ) < r.cfg.Successors && known == 1+len(r.succ)
+	return known == n || r.closed() && known == 1+len(r.succ)
+}
+
+// closed says whether the successor list goes all the way round the ring.
+func (r *Ring) closed() bool {
+	return len(r.succ) == 0 || r.succ[len(r.succ)-1].Same(r.pred)
 }
 
 func (r *Ring) selfAnd(n int) []dht.Peer {

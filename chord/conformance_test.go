@@ -1,0 +1,25 @@
+package chord_test
+
+import (
+	"testing"
+
+	"dyschord/chord"
+	"dyschord/dht"
+	"dyschord/dht/dhttest"
+	"dyschord/dht/lookup"
+)
+
+func TestConformance(t *testing.T) {
+	dhttest.TestOverlay(t, dhttest.Options{
+		New: func(v dhttest.Variant) (dht.Factory, error) {
+			style := lookup.Iterative
+			if v.Recursive {
+				style = lookup.Recursive
+			}
+			return chord.Factory(chord.Config{Space: v.Space, Successors: v.Neighbours, Lookup: lookup.Config{Style: style}})
+		},
+		Oracle:     dhttest.Successors,
+		MaxHops:    func(int) int { return 8 },
+		Neighbours: 8,
+	})
+}

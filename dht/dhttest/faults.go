@@ -1,0 +1,75 @@
+package dhttest
+
+import (
+	"testing"
+	"time"
+
+	"dyschord/net/simnet"
+)
+
+// partition: two parts become overlays of their own, and one again when the network
+// heals.
+func (s *suite) partition(t *testing.T) {
+	for seed := range uint64(2) {
+		c := s.grown(t, simnet.Config{Seed: 70 + seed}, 24)
+		var left, right []*simnet.Node
+		for i, m := range c.Members {
+			if i%3 == 0 {
+				left = append(left, m.Node)
+			} else {
+				right = append(right, m.Node)
+			}
+		}
+		c.Net.Partition(left, right)
+		c.Run(time.Minute, nil)
+		if err := c.Wrong(); err == nil {
+			t.Fatalf("seed %d: the partition changed nothing", 70+seed)
+		}
+		c.Net.Heal()
+		t.Logf("one overlay %v after the partition healed", c.Converge(patience))
+		c.agree(48)
+	}
+}
+
+// lossy: one message in twenty is lost, one request in ten arrives twice, some are
+// late. Nineteen lookups in twenty are right even so, and the overlay is right once that ends.
+func (s *suite) lossy(t *testing.T) {
+	c := s.grown(t, simnet.Config{Seed: 80}, 30)
+	c.Net.SetFaults(simnet.Faults{Loss: 0.05, Duplicate: 0.1, Reorder: 0.02})
+	for range 5 {
+		c.Add(c.Members[0])
+	}
+	c.Run(time.Minute, nil)
+	right := 0
+	live := c.Live()
+	for i, key := range c.keys(200) {
+		route, err := c.Lookup(live[i%len(live)], key, 1)
+		if err == nil && equal(route.Owners, c.Owners(key, 1)) {
+			right++
+		}
+	}
+	if right < 190 {
+		t.Errorf("%d of 200 lookups were right at 5 %% loss", right)
+	}
+	if st := c.Net.Stats(); st.Lost == 0 || st.Duplicated == 0 || st.Reordered == 0 {
+		t.Errorf("the faults did not happen: %d lost, %d duplicated, %d reordered", st.Lost, st.Duplicated, st.Reordered)
+	}
+	c.Net.SetFaults(simnet.Faults{})
+	c.Converge(patience)
+	c.agree(35)
+}
+
+// heavyLoss: three messages in ten are lost for five minutes, while nodes join and
+// crash. Nobody may be lost for good.
+func (s *suite) heavyLoss(t *testing.T) {
+	c := s.grown(t, simnet.Config{Seed: 90}, 20)
+	c.Net.SetFaults(simnet.Faults{Loss: 0.3})
+	for i := range 5 {
+		c.Add(c.Members[i])
+		c.Crash(c.Members[10+i])
+		c.Run(time.Minute, nil)
+	}
+	c.Net.SetFaults(simnet.Faults{})
+	c.Converge(patience)
+	c.agree(40)
+}
