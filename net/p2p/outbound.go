@@ -1,0 +1,328 @@
+package p2p
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+
+	"dyschord/dht"
+	"dyschord/net/wire"
+)
+
+// outbound is the stream on which we ask a peer.
+type outbound struct {
+	l      *link
+	stream network.Stream
+	peer   dht.Peer // with the incarnation that answers here
+	reader *reader
+	writer *writer
+	queue  *queue
+
+	// Guarded by the link's lock.
+	pending map[uint32]*call // by request id; those given up stay for a late answer
+	lastID  uint32
+	timer   *time.Timer // fires when the first pending call is due
+	armed   time.Time   // when that is; zero: not set
+	used    time.Time
+
+	active   atomic.Int32  // pending calls that somebody waits for
+	heard    atomic.Int64  // unix nanoseconds of the last frame
+	arriving atomic.Uint64 // 1 + id of the reply that is arriving in fragments
+	once     sync.Once
+}
+
+// latest is how long an answer may come after its call was given up and still teach
+// the time-outs.
+const latest = 30 * time.Second
+
+func newOutbound(l *link, s network.Stream, p dht.Peer, r *reader, most int) *outbound {
+	o := &outbound{
+		l: l, stream: s, peer: p, reader: r,
+		queue:   newQueue(l.h.cfg.SendBuffer),
+		pending: map[uint32]*call{},
+	}
+	o.writer = l.h.newWriter(s, o.queue, most)
+	o.writer.many = func() bool { return o.active.Load() > 1 }
+	o.writer.refuse = func(p packet, err error) { o.give(p.call, err) }
+	o.timer = time.AfterFunc(time.Hour, o.expire)
+	o.timer.Stop()
+	o.heard.Store(time.Now().UnixNano())
+	return o
+}
+
+// run starts the stream's two goroutines.
+func (o *outbound) run() {
+	ok := o.l.h.streams.start(func() {
+		if err := o.writer.run(); err != nil {
+			o.end(err)
+			return
+		}
+		o.stream.CloseWrite()                                     //nolint:errcheck // the reader sees what comes of it
+		o.stream.SetReadDeadline(time.Now().Add(o.l.h.cfg.Stall)) //nolint:errcheck // likewise
+	})
+	ok = ok && o.l.h.streams.start(func() { o.end(o.read()) })
+	if !ok {
+		o.end(dht.ErrClosed)
+	}
+}
+
+// send queues x. The caller holds the link's lock.
+func (o *outbound) send(x *call) error {
+	if int(o.active.Load()) >= o.l.h.cfg.InFlight {
+		return dht.ErrBusy
+	}
+	x.id = o.lastID + 1
+	p := packet{head: wire.Header{Type: wire.Request, ID: x.id, Code: x.kind.Code}, msg: x.req, weight: x.weight, call: x}
+	if err := o.queue.push(p); err != nil {
+		return err
+	}
+	o.lastID = x.id
+	o.pending[x.id] = x
+	if x.set != nil {
+		o.active.Add(1)
+	}
+	x.sent = time.Now()
+	o.used = x.sent
+	x.due = x.sent.Add(o.l.h.timeouts.of(x.to.Ref, x.kind.Waits))
+	o.arm(o.look(x))
+	return nil
+}
+
+// look is when to look at x next: when it is due, and before that, if it waits for
+// other nodes, to see whether the connection lives.
+func (o *outbound) look(x *call) time.Time {
+	if soon := time.Now().Add(o.l.h.cfg.Stall / 2); x.kind.Waits == dht.Network && soon.Before(x.due) {
+		return soon
+	}
+	return x.due
+}
+
+// arm sees to it that the timer fires at due or earlier. The caller holds the lock.
+func (o *outbound) arm(due time.Time) {
+	if o.armed.IsZero() || due.Before(o.armed) {
+		o.armed = due
+		o.timer.Reset(time.Until(due))
+	}
+}
+
+// expire gives up the calls that are due, and the connection if the peer has been
+// silent for long.
+func (o *outbound) expire() {
+	now := time.Now()
+	o.l.mu.Lock()
+	due := o.takeDue(now)
+	waiting := o.active.Load() > 0 || len(due) > 0
+	o.l.mu.Unlock()
+	for _, d := range due {
+		o.l.h.timeouts.gaveUp(d.x.to.Ref)
+		d.set.finish(d.x, dht.Peer{}, nil, dht.ErrTimeout)
+	}
+	switch silent := now.Sub(time.Unix(0, o.heard.Load())); {
+	case waiting && silent >= o.l.h.cfg.Stall:
+		o.l.h.counters.Stalled.Add(1)
+		o.abandon(fmt.Errorf("silent for %v", silent.Round(time.Millisecond)))
+	case waiting && silent >= o.l.h.cfg.Stall/2-time.Millisecond:
+		o.queue.push(probe) //nolint:errcheck // a full queue is as good
+	}
+}
+
+// probe is a request that every node answers at once, with dht.ErrUnknownMessage: a
+// sign of life. No call has its id.
+var probe = packet{head: wire.Header{Type: wire.Request}}
+
+// over is a call that nobody else can end any more, and who waits for it.
+type over struct {
+	x   *call
+	set *calls
+}
+
+// takeDue collects the calls to give up and sets the timer for the next. A call whose
+// reply is arriving gets more time. The caller holds the lock.
+func (o *outbound) takeDue(now time.Time) (due []over) {
+	o.armed = time.Time{}
+	var next time.Time
+	for id, x := range o.pending {
+		switch {
+		case x.set == nil:
+			if now.Sub(x.due) > latest || len(o.pending) > 2*o.l.h.cfg.InFlight {
+				delete(o.pending, id)
+			}
+			continue
+		case o.arriving.Load() == uint64(id)+1 && now.Sub(time.Unix(0, o.heard.Load())) < time.Second:
+			x.due = now.Add(time.Second)
+		case !now.Before(x.due):
+			o.active.Add(-1)
+			due = append(due, over{x, x.set})
+			x.set = nil
+			continue
+		}
+		if look := o.look(x); next.IsZero() || look.Before(next) {
+			next = look
+		}
+	}
+	if !next.IsZero() {
+		o.arm(next)
+	}
+	return due
+}
+
+// read dispatches replies until the stream ends.
+func (o *outbound) read() error {
+	assembler := o.l.h.codec.Assembler(wire.MaxData(o.l.h.cfg.MaxValue))
+	for {
+		frame, err := o.reader.next()
+		if err != nil {
+			return err
+		}
+		o.heard.Store(time.Now().UnixNano())
+		message, whole, err := assembler.Add(frame)
+		if err != nil {
+			return err
+		}
+		o.arriving.Store(0)
+		if part, open := assembler.Partial(); open {
+			o.arriving.Store(uint64(part.ID) + 1)
+		}
+		if whole {
+			if err := o.answer(message); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// answer gives a reply to the call that waits for it.
+func (o *outbound) answer(f wire.Frame) error {
+	if f.Type != wire.Reply && f.Type != wire.Failure {
+		return fmt.Errorf("p2p: a frame of type %d in place of a reply: %w", f.Type, dht.ErrMalformed)
+	}
+	x, set := o.take(f.ID)
+	if set == nil {
+		return nil
+	}
+	if f.Type == wire.Failure {
+		set.finish(x, o.peer, nil, wire.DecodeFailure(f))
+		return nil
+	}
+	msg, err := o.l.h.codec.DecodePayload(f.Code, f.Data, o.l.h.book.hear)
+	if err != nil {
+		msg = nil
+	}
+	set.finish(x, o.peer, msg, err)
+	return nil
+}
+
+// take removes a call from the table, learns from its answer, and returns who waits.
+func (o *outbound) take(id uint32) (*call, *calls) {
+	o.l.mu.Lock()
+	defer o.l.mu.Unlock()
+	x := o.pending[id]
+	if x == nil {
+		return nil, nil
+	}
+	if x.kind.Waits == dht.Never {
+		o.l.h.timeouts.learn(x.to.Ref, time.Since(x.sent))
+	}
+	return x, o.drop(x)
+}
+
+// drop removes a call from the table. The caller holds the lock.
+func (o *outbound) drop(x *call) *calls {
+	delete(o.pending, x.id)
+	set := x.set
+	x.set = nil
+	if set != nil {
+		o.active.Add(-1)
+	}
+	return set
+}
+
+// give ends a call that cannot be sent.
+func (o *outbound) give(x *call, err error) {
+	o.l.mu.Lock()
+	set := o.drop(x)
+	o.l.mu.Unlock()
+	if set != nil {
+		set.finish(x, dht.Peer{}, nil, err)
+	}
+}
+
+// retire closes a stream that was not used for a while, and says whether it did.
+// Replies that are still to come are waited for by the reader.
+func (o *outbound) retire(now time.Time, idle time.Duration) bool {
+	o.l.mu.Lock()
+	defer o.l.mu.Unlock()
+	if o.l.out != o || o.active.Load() > 0 || now.Sub(o.used) < idle {
+		return false
+	}
+	o.l.out = nil
+	o.queue.close()
+	return true
+}
+
+// abandon ends the stream and the connection under it, which does not work.
+func (o *outbound) abandon(cause error) {
+	o.end(cause)
+	o.stream.Conn().Close() //nolint:errcheck // it is given up
+}
+
+// end closes the stream and ends its calls. Requests the writer has had may have been
+// carried out; the others have not.
+func (o *outbound) end(cause error) {
+	o.once.Do(func() {
+		o.l.h.streamEnded(o.l, cause)
+		o.queue.close()
+		o.stream.Reset() //nolint:errcheck // it is closed in any case
+		o.timer.Stop()
+		o.l.mu.Lock()
+		if o.l.out == o {
+			o.l.out = nil
+		}
+		calls := o.takeAll()
+		o.l.mu.Unlock()
+		for _, c := range calls {
+			c.set.finish(c.x, dht.Peer{}, nil, o.fate(c.x))
+		}
+	})
+}
+
+// takeAll empties the table. The caller holds the lock.
+func (o *outbound) takeAll() (all []over) {
+	for _, x := range o.pending {
+		if x.set != nil {
+			all = append(all, over{x, x.set})
+			x.set = nil
+		}
+	}
+	o.pending = nil
+	return all
+}
+
+// fate says what became of a request whose stream was lost.
+func (o *outbound) fate(x *call) error {
+	switch {
+	case o.l.h.ctx.Err() != nil:
+		return dht.ErrClosed
+	case x.taken.Load():
+		return errLost
+	}
+	return errUnsent
+}
+
+// streamEnded logs why a stream ended, at the level the reason deserves.
+func (h *Host) streamEnded(l *link, cause error) {
+	switch {
+	case errors.Is(cause, dht.ErrMalformed):
+		h.counters.Malformed.Add(1)
+		h.log.Warn("stream closed: the peer breaks the format", "peer", l.pid, "err", cause)
+	case cause == nil || errors.Is(cause, io.EOF):
+		h.log.Debug("stream ended", "peer", l.pid)
+	default:
+		h.log.Debug("stream lost", "peer", l.pid, "err", cause)
+	}
+}
