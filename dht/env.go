@@ -128,7 +128,9 @@ type Signal interface {
 // requests in it; one at a time may wait in Next.
 //
 // Over one connection, the requests of a sender enter the receiver's handler in the
-// order in which they were started, large ones included. Across the loss of a
+// order in which they were started: those of kinds that carry values (Kind.Data)
+// among each other, large ones included, and all others among each other. The others
+// may pass them, so that upkeep does not wait behind values. Across the loss of a
 // connection nothing holds: a request may be lost, or carried out and its reply lost.
 type Calls interface {
 	// Start sends req to the node that to names: to that identity, in whatever
