@@ -1,0 +1,55 @@
+package kv
+
+import "time"
+
+// Operated is the event at the end of every operation of a client, at the node
+// that the client asked.
+type Operated struct {
+	Op   string // get, put or delete
+	Err  error
+	Took time.Duration
+}
+
+// Synced is the event after the disk was waited for, for several changes at once.
+type Synced struct {
+	Changes int
+	Took    time.Duration
+}
+
+// Decided is the event at a proposer that ended an epoch.
+type Decided struct {
+	Slot  uint32
+	Epoch uint64 // the new one
+	Cause string // restart, dead, leave, grow, move, primary or frozen
+}
+
+// Installed is the event at a node that has become a member in an epoch.
+type Installed struct {
+	Slot    uint32
+	Epoch   uint64
+	Members int
+}
+
+// Copied is the event at a node that has received a copy of a slot.
+type Copied struct {
+	Slot  uint32
+	Bytes int
+	Took  time.Duration
+}
+
+// Released is the event at a node that dropped a slot which others hold now.
+type Released struct {
+	Slot  uint32
+	Epoch uint64
+}
+
+// String names the operation.
+func (o opCode) String() string {
+	switch o {
+	case opGet:
+		return "get"
+	case opPut:
+		return "put"
+	}
+	return "delete"
+}

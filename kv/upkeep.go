@@ -1,0 +1,428 @@
+package kv
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"dyschord/dht"
+	"dyschord/kv/store"
+)
+
+// cause is why a configuration should end.
+type cause uint8
+
+const (
+	causeNone cause = iota
+	causeRestart
+	causeDead
+	causeLeave
+	causeGrow
+	causeMove
+	causePrimary
+	causeFrozen
+)
+
+// String names the cause, for logs and metrics.
+func (c cause) String() string {
+	return [...]string{"none", "restart", "dead", "leave", "grow", "move", "primary", "frozen"}[c]
+}
+
+const (
+	maxMends  = 256  // slots looked after at once
+	scanSlots = 2048 // slots looked at in one scan
+)
+
+// scan looks at the node's slots for what has to be done, a part of them at a time
+// if there are very many.
+func (n *Node) scan(context.Context) {
+	if n.disk.failed != nil {
+		return
+	}
+	now := n.env.Now()
+	news := newsletter{n: n}
+	for range min(scanSlots, len(n.slots)) {
+		s := n.slots[n.scanAt]
+		n.scanAt = (n.scanAt + 1) % len(n.slots)
+		if s == nil {
+			continue
+		}
+		n.serve(s, now)
+		n.observe(s, now)
+		news.add(s, now)
+		if !s.mending && n.mends < maxMends && n.needsMending(s, now) {
+			n.mend(s)
+		}
+	}
+	news.send()
+}
+
+// serve does a primary's small duties: to try again what was lost, to spread the
+// commit, and to give up on clients that have waited too long.
+func (n *Node) serve(s *slot, now time.Time) {
+	l := s.lead
+	if l == nil {
+		return
+	}
+	if n.serving(s) {
+		for i := range l.members {
+			p := &l.members[i]
+			if p.stuck && !n.dead(s.Cfg.Members[i]) {
+				p.stuck = false
+				n.enqueue(s, i)
+			} else if p.known && p.acked == s.last && p.com < s.Com {
+				n.enqueue(s, i)
+			}
+		}
+		n.count(s)
+	}
+	if s.lead != l {
+		return
+	}
+	waiting := l.waiters[:0:0]
+	for _, w := range l.waiters {
+		if now.Sub(w.since) > 2*n.cfg.Timeout {
+			n.pending -= w.size
+			w.done(nil, ErrUnknown)
+			continue
+		}
+		waiting = append(waiting, w)
+	}
+	l.waiters = waiting
+}
+
+// observe notes whom the overlay names for the slot, how long it has, and how long
+// the slot has not been active.
+func (n *Node) observe(s *slot, now time.Time) {
+	u := &s.upkeep
+	if s.Cfg.Epoch == 0 || !s.Cfg.has(n.self()) || n.active(s, s.Cfg.Epoch) {
+		u.frozenAt = time.Time{}
+	} else if u.frozenAt.IsZero() {
+		u.frozenAt = now
+		u.patience = n.jitter(2*n.cfg.Heartbeat, 4*n.cfg.Heartbeat)
+	}
+	if !n.active(s, s.Cfg.Epoch) {
+		return
+	}
+	want := n.wanted(s, now)
+	if !samePeers(want, u.want) {
+		u.want, u.wantAt = want, now
+	}
+	if c := n.causeFor(s); c != u.cause {
+		u.cause, u.causeAt = c, now
+	}
+}
+
+// wanted are the live nodes that the overlay names for the slot, best first; nil if
+// it is not known.
+func (n *Node) wanted(s *slot, now time.Time) []dht.Peer {
+	ask := min(n.cfg.Replicas+4, dht.MaxOwners)
+	named, sure := n.overlay.Near(n.cfg.first(s.id), ask)
+	if !sure {
+		if s.lead != nil {
+			n.lookUp(s, now)
+		}
+		if now.Sub(s.upkeep.namedAt) > 30*time.Second {
+			return nil
+		}
+		named = s.upkeep.named
+	}
+	var want []dht.Peer
+	for _, p := range named {
+		if len(want) < n.cfg.Replicas && n.eligible(p) && !contains(want, p) {
+			want = append(want, plain(p))
+		}
+	}
+	return want
+}
+
+// lookUp asks the network who should hold the slot, now and then.
+func (n *Node) lookUp(s *slot, now time.Time) {
+	u := &s.upkeep
+	if u.looking || now.Sub(u.namedAt) < n.jitter(5*time.Second, 10*time.Second) || n.mends >= maxMends {
+		return
+	}
+	u.looking = true
+	n.mends++
+	n.env.Go("kv.look_up", func(ctx context.Context) {
+		route, err := n.overlay.Lookup(ctx, n.cfg.first(s.id), min(n.cfg.Replicas+2, dht.MaxOwners))
+		n.mends--
+		u.looking = false
+		if err == nil {
+			u.named, u.namedAt = route.Owners, n.env.Now()
+		}
+	})
+}
+
+// causeFor says what speaks for ending the slot's epoch, to this node.
+func (n *Node) causeFor(s *slot) cause {
+	c := &s.Cfg
+	if c.primary().Same(n.self()) && s.lead == nil {
+		return causeRestart
+	}
+	next := n.target(s)
+	for _, m := range c.Members {
+		if n.isLeaving(m) && len(next) > 0 {
+			return causeLeave
+		}
+	}
+	same := len(next) == len(c.Members) && n.countIn(c, next) == len(next)
+	for _, m := range c.Members {
+		if n.dead(m) && (!same || c.primary().Same(m)) {
+			return causeDead
+		}
+	}
+	switch {
+	case same && len(next) > 0 && len(s.upkeep.want) > 0 && !next[0].Same(c.primary()):
+		return causePrimary
+	case same:
+		return causeNone
+	case len(next) > len(c.Members):
+		return causeGrow
+	}
+	return causeMove
+}
+
+// target is who should hold the slot next: the nodes that the overlay names, then
+// live members, then dead ones, which are replaced but never just dropped.
+func (n *Node) target(s *slot) []dht.Peer {
+	c := &s.Cfg
+	next := slices.Clone(s.upkeep.want)
+	next = slices.DeleteFunc(next, func(p dht.Peer) bool { return !n.eligible(p) && !c.has(p) || n.dead(p) || n.isLeaving(p) })
+	staying := 0
+	for _, m := range c.Members {
+		if n.isLeaving(m) {
+			continue
+		}
+		staying++
+		if len(next) < n.cfg.Replicas && !n.dead(m) && !contains(next, m) {
+			next = append(next, m)
+		}
+	}
+	for _, m := range c.Members {
+		if len(next) < min(staying, n.cfg.Replicas) && !n.isLeaving(m) && !contains(next, m) {
+			next = append(next, m)
+		}
+	}
+	return next
+}
+
+// due says whether a cause has stood for long enough, for this node's place in the
+// order of proposers: the primary first, then the members in their order, the live
+// ones only.
+func (n *Node) due(s *slot, now time.Time) bool {
+	u, c, beat := &s.upkeep, &s.Cfg, n.cfg.Heartbeat
+	if u.cause == causeRestart {
+		return true
+	}
+	place := 0
+	if !c.primary().Same(n.self()) {
+		if !n.dead(c.primary()) {
+			place++
+		}
+		for _, m := range c.Members {
+			if m.Same(n.self()) {
+				break
+			}
+			if !m.Same(c.primary()) && !n.dead(m) {
+				place++
+			}
+		}
+	}
+	patience := time.Duration(place) * 3 * beat
+	switch u.cause {
+	case causeNone:
+		return false
+	case causeDead:
+		return now.Sub(u.causeAt) >= patience
+	case causeLeave:
+		if n.leaving {
+			patience = time.Duration(place) * beat / 2
+		}
+		return now.Sub(u.causeAt) >= patience
+	case causeGrow:
+		if len(u.want) < n.cfg.Replicas {
+			patience += 3 * beat // a node more may be about to come
+		}
+		patience += 2 * beat
+	case causePrimary:
+		patience += 10 * beat
+	default:
+		patience += 3 * beat
+	}
+	return now.Sub(u.causeAt) >= patience && now.Sub(u.wantAt) >= patience
+}
+
+// needsMending says whether there is something to do about the slot that takes
+// other nodes or the disk.
+func (n *Node) needsMending(s *slot, now time.Time) bool {
+	u := &s.upkeep
+	switch {
+	case now.Before(u.notYet) || s.copying:
+		return false
+	case s.Dirty:
+		return true
+	case s.Next != nil && s.Next.has(n.self()):
+		return true
+	case s.Next != nil:
+		return (s.last > 0 || s.Tag > 0) && now.After(u.sweepAt)
+	case s.Cfg.Epoch == 0 || !s.Cfg.has(n.self()):
+		return false
+	case !n.active(s, s.Cfg.Epoch):
+		return !u.frozenAt.IsZero() && now.Sub(u.frozenAt) >= u.patience
+	}
+	return n.due(s, now) && n.quorate(&s.Cfg)
+}
+
+// mendSoon looks after a slot now if there is room, else at a scan.
+func (n *Node) mendSoon(s *slot) {
+	if n.started && !s.mending && !s.copying && n.mends < maxMends && s.Next != nil && s.Next.has(n.self()) {
+		n.mend(s)
+	}
+}
+
+func (n *Node) mend(s *slot) {
+	s.mending = true
+	n.mends++
+	n.env.Go("kv.mend", func(ctx context.Context) {
+		epoch, next := s.Cfg.Epoch, s.Next
+		err := n.mendOnce(ctx, s)
+		s.mending = false
+		n.mends--
+		if err == nil && (s.Cfg.Epoch != epoch || s.Next != next) {
+			s.upkeep.attempts = 0
+			n.mendSoon(s)
+			return
+		}
+		if err != nil {
+			n.env.Log().Debug("repair of a slot did not end", "slot", s.id, "epoch", epoch, "err", err)
+		}
+		n.backOff(s)
+	})
+}
+
+// backOff puts off the next attempt, longer each time.
+func (n *Node) backOff(s *slot) {
+	u, now := &s.upkeep, n.env.Now()
+	u.attempts = min(u.attempts+1, 6)
+	pause := n.cfg.Heartbeat / 8 << u.attempts
+	u.notYet = now.Add(n.jitter(pause/2, pause))
+	u.frozenAt, u.patience = now, n.jitter(n.cfg.Heartbeat/4, n.cfg.Heartbeat)
+}
+
+// mendOnce does the one thing that the slot needs most.
+func (n *Node) mendOnce(ctx context.Context, s *slot) error {
+	switch {
+	case s.Dirty && !s.copying:
+		return n.abandon(s)
+	case s.Next != nil && s.Next.has(n.self()):
+		if s.upkeep.attempts > 1 {
+			if n.inquire(ctx, s); s.Next == nil {
+				return errChanged
+			}
+		}
+		return n.install(ctx, s)
+	case s.Next != nil:
+		return n.sweep(ctx, s)
+	case !n.active(s, s.Cfg.Epoch):
+		return n.thaw(ctx, s)
+	}
+	return n.propose(ctx, s, plan{n.target(s), s.upkeep.cause})
+}
+
+// thaw gets a slot out of a reconfiguration that somebody began and did not end.
+func (n *Node) thaw(ctx context.Context, s *slot) error {
+	if n.inquire(ctx, s); s.Next != nil {
+		return nil
+	}
+	if !n.installed(s, s.Cfg.Epoch) || !n.quorate(&s.Cfg) {
+		return errNoQuorum
+	}
+	s.upkeep.want = n.wanted(s, n.env.Now())
+	return n.propose(ctx, s, plan{n.target(s), causeFrozen})
+}
+
+// sweep drops the data of a slot that others hold by now: a majority of the members
+// of a configuration later than the data has installed it. Where the slot went is
+// kept for ever.
+func (n *Node) sweep(ctx context.Context, s *slot) error {
+	s.upkeep.sweepAt = n.env.Now().Add(n.jitter(n.cfg.Heartbeat, 2*n.cfg.Heartbeat))
+	c := *s.Next
+	answers := n.askAll(ctx, n.others(c.Members), s.id)
+	if n.installedAt(answers, s.id, c.Epoch) < c.majority() {
+		return nil
+	}
+	if s.Next == nil || !s.Next.same(&c) || s.copying || s.Tag >= c.Epoch || s.lead != nil {
+		return nil
+	}
+	var b store.Batch
+	b.Drop(s.id)
+	if err := n.update(s, &b, func(st *state) { st.Tag, st.Com, st.Dirty = 0, 0, false }); err != nil {
+		return err
+	}
+	s.jump(0)
+	s.window = window{}
+	n.env.Emit(Released{Slot: s.id, Epoch: c.Epoch})
+	return nil
+}
+
+// installedAt counts who of those that answered has installed the epoch.
+func (n *Node) installedAt(answers []dht.Result, id uint32, epoch uint64) int {
+	k := 0
+	for _, res := range answers {
+		for _, at := range res.Msg.(*tell).Rows {
+			if at.Slot == id && at.Installed >= epoch {
+				k++
+				break
+			}
+		}
+	}
+	return k
+}
+
+// newsletter collects what owners that the overlay names, and who hold nothing of a
+// slot, should know of it, so that whoever looks the slot up is shown the way.
+type newsletter struct {
+	n   *Node
+	to  []dht.Peer
+	msg []*tell
+}
+
+const tellAgain = 30 * time.Second
+
+func (l *newsletter) add(s *slot, now time.Time) {
+	u := &s.upkeep
+	if s.lead == nil || samePeers(u.told, u.want) && now.Sub(u.toldAt) < tellAgain {
+		return
+	}
+	for _, p := range u.want {
+		if s.Cfg.has(p) {
+			continue
+		}
+		i := slices.IndexFunc(l.to, func(q dht.Peer) bool { return q.Same(p) })
+		if i < 0 {
+			i = len(l.to)
+			l.to = append(l.to, p)
+			l.msg = append(l.msg, &tell{Leaving: l.n.leaving})
+		}
+		if !l.n.describe(&l.msg[i].rows, s.id) {
+			return // the rest at the next scan
+		}
+	}
+	u.told, u.toldAt = u.want, now
+}
+
+func (l *newsletter) send() {
+	for i, p := range l.to {
+		l.n.env.Go("kv.news", func(ctx context.Context) { l.n.tellAll(ctx, []dht.Peer{p}, l.msg[i]) })
+	}
+}
+
+func samePeers(a, b []dht.Peer) bool {
+	return slices.EqualFunc(a, b, func(p, q dht.Peer) bool { return p.Same(q) })
+}
+
+// jitter is a random duration from low to high.
+func (n *Node) jitter(low, high time.Duration) time.Duration {
+	return low + time.Duration(n.env.Rand().Int64N(int64(high-low)+1))
+}
