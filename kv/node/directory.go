@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Names inside a data directory.
@@ -19,6 +20,7 @@ const (
 	keyFile    = "key"
 	bootFile   = "boot"
 	storeFiles = "store"
+	peersFile  = "peers.json"
 )
 
 const directoryFormat = 1
@@ -43,9 +45,9 @@ type directory struct {
 }
 
 // openDirectory opens the data directory at path for a node of want, or makes it,
-// with a key from newKey. It refuses one that cannot be written, is in use, holds
-// something else, or belongs to another cluster.
-func openDirectory(path string, want badge, newKey func() ([]byte, error)) (*directory, error) {
+// with a key that makeKey writes to a file. It refuses one that cannot be written,
+// is in use, holds something else, or belongs to another cluster.
+func openDirectory(path string, want badge, makeKey func(file string) error) (*directory, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, unwritable(path, err)
 	}
@@ -63,7 +65,7 @@ func openDirectory(path string, want badge, newKey func() ([]byte, error)) (*dir
 	d := &directory{path: path, lock: lock, fresh: fresh}
 	want.Format = directoryFormat
 	if fresh {
-		err = d.create(want, newKey)
+		err = d.create(want, makeKey)
 	} else {
 		err = d.checkBadge(want)
 	}
@@ -76,16 +78,12 @@ func openDirectory(path string, want badge, newKey func() ([]byte, error)) (*dir
 
 // create fills an empty directory. The badge comes last: a directory without one
 // was never used, whatever else a crash has left there.
-func (d *directory) create(b badge, newKey func() ([]byte, error)) error {
-	key, err := newKey()
-	if err != nil {
-		return err
+func (d *directory) create(b badge, makeKey func(file string) error) error {
+	if err := makeKey(d.file(keyFile)); err != nil {
+		return unwritable(d.path, err)
 	}
 	text, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
-		return err
-	}
-	if err := d.write(keyFile, key, 0o600); err != nil {
 		return err
 	}
 	if err := d.write(bootFile, []byte("0"), 0o644); err != nil {
@@ -119,6 +117,7 @@ func emptyDirectory(path string) (bool, error) {
 		switch name := e.Name(); {
 		case name == badgeFile:
 			return false, nil
+		case strings.HasPrefix(name, ".key-"): // of a key that was not finished
 		case !slices.Contains([]string{lockFile, keyFile, bootFile, badgeFile, "lost+found"}, strings.TrimSuffix(name, temporary)):
 			foreign = name
 		}
@@ -130,7 +129,7 @@ func emptyDirectory(path string) (bool, error) {
 }
 
 func (d *directory) checkBadge(want badge) error {
-	text, err := os.ReadFile(filepath.Join(d.path, badgeFile))
+	text, err := os.ReadFile(d.file(badgeFile))
 	if err != nil {
 		return unwritable(d.path, err)
 	}
@@ -169,34 +168,38 @@ func (b badge) differs(want badge) string {
 	return ""
 }
 
-// key returns the node's private key, as newKey made it.
-func (d *directory) key() ([]byte, error) {
-	key, err := os.ReadFile(filepath.Join(d.path, keyFile))
-	if err != nil {
-		return nil, d.damaged(keyFile, reason(err))
+func (d *directory) file(name string) string { return filepath.Join(d.path, name) }
+
+// key returns the file with the node's private key. A key that is gone is not made
+// anew: the data belongs to the node that had it.
+func (d *directory) key() (file string, err error) {
+	if _, err := os.Stat(d.file(keyFile)); err != nil {
+		return "", d.damaged(keyFile, reason(err))
 	}
-	return key, nil
+	return d.file(keyFile), nil
 }
 
-// nextBoot counts this start durably and returns its number, from 1: the node's
-// incarnation.
-func (d *directory) nextBoot() (uint32, error) {
-	text, err := os.ReadFile(filepath.Join(d.path, bootFile))
+// nextBoot chooses the incarnation of this run durably: more than any run before. It
+// is the second of the start, so that it grows even where an old copy of the
+// directory was brought back, and one more than the last where the clock lags.
+func (d *directory) nextBoot(now time.Time) (uint32, error) {
+	text, err := os.ReadFile(d.file(bootFile))
 	if err != nil {
 		return 0, d.damaged(bootFile, reason(err))
 	}
-	n, err := strconv.ParseUint(string(text), 10, 32)
-	if err != nil || n == 1<<32-1 {
-		return 0, d.damaged(bootFile, fmt.Errorf("%q is not a count of starts", text))
+	last, err := strconv.ParseUint(string(text), 10, 32)
+	if err != nil || last == 1<<32-1 {
+		return 0, d.damaged(bootFile, fmt.Errorf("%q is not the number of a start", text))
 	}
-	return uint32(n + 1), d.write(bootFile, strconv.AppendUint(nil, n+1, 10), 0o644)
+	boot := max(uint32(last+1), uint32(now.Unix()))
+	return boot, d.write(bootFile, strconv.AppendUint(nil, uint64(boot), 10), 0o644)
 }
 
 const temporary = ".tmp"
 
 // write replaces a file: after a crash it has the old or the new content.
 func (d *directory) write(name string, content []byte, mode os.FileMode) error {
-	path := filepath.Join(d.path, name)
+	path := d.file(name)
 	file, err := os.OpenFile(path+temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return unwritable(d.path, err)
@@ -228,3 +231,29 @@ func syncDirectory(path string) error {
 
 // close releases the lock.
 func (d *directory) close() error { return d.lock.Close() }
+
+// savePeers keeps contacts of other members for the next start. An empty list says
+// that the node was a member and alone.
+func (d *directory) savePeers(records [][]byte) error {
+	text, err := json.Marshal(append([][]byte{}, records...))
+	if err != nil {
+		return err
+	}
+	return d.write(peersFile, text, 0o644)
+}
+
+// peers returns what savePeers kept. member says whether it was called ever: the
+// node is part of a cluster.
+func (d *directory) peers() (records [][]byte, member bool, err error) {
+	text, err := os.ReadFile(d.file(peersFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &records)
+	}
+	if err != nil {
+		return nil, false, d.damaged(peersFile, reason(err))
+	}
+	return records, true, nil
+}

@@ -1,15 +1,18 @@
 package node
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var testBadge = badge{Cluster: "c", Algorithm: "chord", Bits: 128, Hash: "sha256", Slots: 256}
 
-func testKey() ([]byte, error) { return []byte("key"), nil }
+func testKey(file string) error { return os.WriteFile(file, []byte("key"), 0o600) }
 
 func openTest(t *testing.T, path string) *directory {
 	t.Helper()
@@ -36,30 +39,42 @@ func refused(t *testing.T, path string, want badge, says ...string) {
 	}
 }
 
-func TestADirectoryKeepsKeyAndCountsStarts(t *testing.T) {
+func TestADirectoryKeepsItsKeyAndEachStartGrows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b")
-	for start := uint32(1); start <= 3; start++ {
+	noon := time.Unix(1_000_000, 0)
+	for i, want := range []uint32{1_000_000, 1_000_001, 1_000_060, 1_000_061} {
 		d := openTest(t, path)
-		if d.fresh != (start == 1) {
-			t.Errorf("start %d: fresh is %v", start, d.fresh)
+		if d.fresh != (i == 0) {
+			t.Errorf("start %d: fresh is %v", i, d.fresh)
 		}
-		key, err := d.key()
-		if err != nil || string(key) != "key" {
-			t.Errorf("key %q, %v", key, err)
+		if file, err := d.key(); err != nil || filepath.Dir(file) != path {
+			t.Errorf("key file %q, %v", file, err)
 		}
-		if boot, err := d.nextBoot(); boot != start || err != nil {
-			t.Errorf("start %d was counted as %d, %v", start, boot, err)
+		if boot, err := d.nextBoot(noon.Add(time.Duration(i/2) * time.Minute)); boot != want || err != nil {
+			t.Errorf("start %d has number %d, want %d; %v", i, boot, want, err)
 		}
 		d.close()
 	}
-	if info, err := os.Stat(filepath.Join(path, keyFile)); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the key can be read by others: %v, %v", info.Mode(), err)
+}
+
+func TestADirectoryKeepsContacts(t *testing.T) {
+	d := openTest(t, t.TempDir())
+	if _, member, err := d.peers(); member || err != nil {
+		t.Errorf("a new directory belongs to a member: %v", err)
+	}
+	for _, want := range [][][]byte{nil, {{1, 2}, {3}}} {
+		if err := d.savePeers(want); err != nil {
+			t.Fatal(err)
+		}
+		if got, member, err := d.peers(); !member || err != nil || !slices.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("contacts %v, member %v, %v; want %v", got, member, err, want)
+		}
 	}
 }
 
 // Whatever a crash leaves of the first start, the next one works and counts from 1.
 func TestAFirstStartThatCrashed(t *testing.T) {
-	for _, left := range [][]string{{lockFile}, {lockFile, keyFile + temporary}, {lockFile, keyFile}, {lockFile, keyFile, bootFile, badgeFile + temporary}} {
+	for _, left := range [][]string{{lockFile}, {lockFile, ".key-123"}, {lockFile, keyFile}, {lockFile, keyFile, bootFile, badgeFile + temporary}} {
 		path := t.TempDir()
 		for _, name := range left {
 			if err := os.WriteFile(filepath.Join(path, name), []byte("torn"), 0o600); err != nil {
@@ -67,7 +82,7 @@ func TestAFirstStartThatCrashed(t *testing.T) {
 			}
 		}
 		d := openTest(t, path)
-		if boot, err := d.nextBoot(); boot != 1 || err != nil || !d.fresh {
+		if boot, err := d.nextBoot(time.Unix(7, 0)); boot != 7 || err != nil || !d.fresh {
 			t.Errorf("after %q: start %d, %v", left, boot, err)
 		}
 	}
@@ -121,6 +136,7 @@ func TestADamagedDirectoryIsRefused(t *testing.T) {
 		badgeFile: func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
 		bootFile:  func(path string) error { return os.WriteFile(path, []byte("many"), 0o600) },
 		keyFile:   os.Remove,
+		peersFile: func(path string) error { return os.WriteFile(path, []byte("[1"), 0o600) },
 	} {
 		path := t.TempDir()
 		openTest(t, path).close()
@@ -131,7 +147,10 @@ func TestADamagedDirectoryIsRefused(t *testing.T) {
 		if err == nil {
 			defer d.close()
 			if _, err = d.key(); err == nil {
-				_, err = d.nextBoot()
+				_, err = d.nextBoot(time.Now())
+			}
+			if err == nil {
+				_, _, err = d.peers()
 			}
 		}
 		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "damaged") {

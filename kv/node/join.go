@@ -1,0 +1,162 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"dyschord/dht"
+)
+
+// Bounds of the pause between two rounds of attempts to join.
+const (
+	firstPause = 200 * time.Millisecond
+	maxPause   = 15 * time.Second
+)
+
+// join makes the node a member. It founds a cluster if it has no stored state and
+// was told nobody to join through; otherwise it tries until somebody lets it in.
+func (n *Node) join(ctx context.Context) error {
+	if !n.member && len(n.cfg.Bootstrap) == 0 {
+		return n.found(ctx)
+	}
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		err := n.joinOnce(ctx)
+		if err != nil && n.member && !final(err) && ctx.Err() == nil {
+			err = n.reopen(ctx)
+		}
+		if err == nil || final(err) || ctx.Err() != nil {
+			return err
+		}
+		n.now.complain(err.Error())
+		n.log.Warn("cannot join yet", "err", err, "retry_after", pause)
+		if !wait(ctx, pause/2+rand.N(pause)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// found begins a new cluster, of which this node is the only member.
+func (n *Node) found(ctx context.Context) error {
+	return n.enter(ctx, func(ctx context.Context) error { return n.overlay.Join(ctx) })
+}
+
+// reopen is how a node that was a member before comes back when nobody lets it in.
+// Perhaps all were restarted at once, and each waits for the others: so it waits for
+// a random while, tries once more, and then opens a ring of its own, which the
+// overlay joins to others as it finds them. That founds no cluster: who holds what is
+// in the members' stores.
+func (n *Node) reopen(ctx context.Context) error {
+	if !wait(ctx, rand.N(2*firstPause)) {
+		return ctx.Err()
+	}
+	err := n.joinOnce(ctx)
+	if err == nil || final(err) || ctx.Err() != nil {
+		return err
+	}
+	n.log.Warn("no member lets this node in; it opens a ring and waits for the others there", "err", err)
+	return n.enter(ctx, func(ctx context.Context) error { return n.overlay.Join(ctx) })
+}
+
+// joinOnce tries every seed once. The error names each with what went wrong.
+func (n *Node) joinOnce(ctx context.Context) error {
+	began := time.Now()
+	seeds, failures := n.bootstrapPeers(ctx)
+	told := len(seeds)
+	err := n.enter(ctx, func(ctx context.Context) error {
+		seeds = n.addContacts(seeds)
+		if len(seeds) == 0 && len(failures) > 0 {
+			return nil
+		}
+		return n.overlay.Join(ctx, seeds...)
+	})
+	switch {
+	case err == nil && (len(seeds) > 0 || len(failures) == 0), ctx.Err() != nil:
+		return err
+	case errors.Is(err, dht.ErrTaken):
+		return &Refused{By: "the cluster", Why: fmt.Sprintf("identifier %s is taken by another node", n.ID())}
+	case err != nil:
+		failures = append(failures, err.Error())
+	}
+	if refused := n.refusal(seeds[:told], began); refused != nil {
+		return refused
+	}
+	return errors.New(strings.Join(failures, "; "))
+}
+
+// bootstrapPeers resolves the bootstrap addresses.
+func (n *Node) bootstrapPeers(ctx context.Context) (peers []dht.Peer, failures []string) {
+	for _, addr := range n.cfg.Bootstrap {
+		p, err := n.host.Resolve(ctx, addr)
+		switch {
+		case err != nil:
+			failures = append(failures, err.Error())
+		case p.Same(n.self()):
+			failures = append(failures, addr+" is this node itself")
+		default:
+			peers = append(peers, p)
+		}
+	}
+	return peers, failures
+}
+
+// addContacts adds the members that this node knew when it stopped.
+func (n *Node) addContacts(seeds []dht.Peer) []dht.Peer {
+	for _, record := range n.contacts {
+		if p, err := n.host.Env().Intern(record); err == nil && !p.Same(n.self()) {
+			seeds = append(seeds, p)
+		}
+	}
+	return seeds
+}
+
+// refusal says whether one of the peers refused this node since a time.
+func (n *Node) refusal(peers []dht.Peer, since time.Time) error {
+	for _, r := range n.host.Refusals() {
+		for _, p := range peers {
+			if r.When.After(since) && r.PeerID == n.host.PeerIDOf(p) {
+				return &Refused{By: r.Addr, Why: r.Reason}
+			}
+		}
+	}
+	return nil
+}
+
+// enter runs f, which makes the node a member, inside the monitor.
+func (n *Node) enter(ctx context.Context, f func(context.Context) error) error {
+	var failed error
+	if err := n.host.Do(ctx, func(ctx context.Context) { failed = f(ctx) }); err != nil {
+		return err
+	}
+	return failed
+}
+
+// Refused is why a node ended: a member it should join through will not have it.
+type Refused struct {
+	By  string // its address
+	Why string // what differs, with both values
+}
+
+// Error names the member and what differs.
+func (r *Refused) Error() string { return fmt.Sprintf("refused by %s: %s", r.By, r.Why) }
+
+// final says whether trying again cannot help.
+func final(err error) bool {
+	var refused *Refused
+	return errors.As(err, &refused) || errors.Is(err, dht.ErrClosed)
+}
+
+// wait pauses for d; it returns false when ctx ends first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,103 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// listeners are a node's HTTP servers: the gateway, and the one for operators. They
+// are bound before the node does anything else, so that an occupied port costs
+// nobody anything.
+type listeners struct {
+	gateway, admin listener
+}
+
+type listener struct {
+	bound   net.Listener // nil if there is none
+	server  *http.Server
+	serving sync.WaitGroup
+}
+
+// drain is how long requests may go on when the node stops.
+const drain = 3 * time.Second
+
+func (l *listeners) open(gateway, admin string) error {
+	if err := l.gateway.open("gateway", gateway); err != nil {
+		return err
+	}
+	return l.admin.open("admin", admin)
+}
+
+func (l *listener) open(what, address string) error {
+	if address == "" {
+		return nil
+	}
+	bound, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s address %s cannot be used: %w", what, address, cause(err))
+	}
+	l.bound = bound
+	return nil
+}
+
+// cause drops the operation and address that package net puts before an error.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// serve answers requests until close.
+func (l *listener) serve(h http.Handler, log *slog.Logger) {
+	if l.bound == nil {
+		return
+	}
+	l.server = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	l.serving.Go(func() {
+		if err := l.server.Serve(l.bound); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("http listener failed", "addr", l.bound.Addr(), "err", err)
+		}
+	})
+}
+
+// close lets running requests finish, for a while, and returns when none is left.
+func (l *listener) close() {
+	switch {
+	case l.server != nil:
+		ctx, cancel := context.WithTimeout(context.Background(), drain)
+		defer cancel()
+		if l.server.Shutdown(ctx) != nil {
+			l.server.Close() //nolint:errcheck // nothing is left to be done about it
+		}
+		l.serving.Wait()
+	case l.bound != nil:
+		l.bound.Close() //nolint:errcheck // as above
+	}
+}
+
+func (l *listeners) close() {
+	l.gateway.close()
+	l.admin.close()
+}
+
+// url is where the listener is reached, empty if there is none.
+func (l *listener) url() string {
+	if l.bound == nil {
+		return ""
+	}
+	return "http://" + l.bound.Addr().String()
+}

@@ -1,0 +1,215 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"dyschord/dht"
+	"dyschord/dht/overlays"
+	"dyschord/kv/store"
+	"dyschord/net/p2p"
+	"dyschord/net/wire"
+)
+
+// Node is a running node: an overlay and the key-value layer on a libp2p host, with
+// HTTP listeners. Its methods may be called from any goroutine.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	dir     *directory // nil: memory only
+	store   store.Store
+	host    *p2p.Host
+	overlay dht.Overlay
+	web     listeners
+	metrics *metrics
+	began   time.Time
+
+	member   bool     // it was part of a cluster before this start
+	contacts [][]byte // members it knew then
+
+	company bool // it has had a neighbour in this run; guarded by the monitor
+
+	now    condition
+	ctx    context.Context // of the node's own goroutines
+	cancel context.CancelFunc
+	own    sync.WaitGroup
+	stop   sync.Once
+	done   chan struct{} // closed when the node has ended
+	err    error         // why it ended by itself; written before done is closed
+}
+
+// Start opens the node's data and listeners and begins to join. It returns as soon
+// as the node is alive; Ready waits until it serves. ctx bounds the start alone.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, began: time.Now(), done: make(chan struct{})}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.now.set(Starting)
+	if err := n.assemble(ctx); err != nil {
+		n.release()
+		return nil, err
+	}
+	n.now.set(Joining)
+	n.own.Go(n.live)
+	return n, nil
+}
+
+// assemble builds the node from the disk up, so that whatever is wrong with its
+// directory or its addresses is said before any other node hears of it.
+func (n *Node) assemble(ctx context.Context) error {
+	key, inc, err := n.openData()
+	if err != nil {
+		return err
+	}
+	if err := n.web.open(n.cfg.Gateway, n.cfg.Admin); err != nil {
+		return err
+	}
+	n.metrics = newMetrics(n.cfg.Algorithm)
+	n.host, err = p2p.New(p2p.Config{
+		Key: key, Inc: inc, Listen: n.cfg.Listen, Announce: n.cfg.Announce,
+		Space: n.cfg.Space, ID: n.cfg.ID, Settings: n.cfg.agreed(), MaxValue: n.cfg.MaxValue,
+		Log: n.log, LogRPC: n.cfg.LogRPC, OnEvent: n.metrics.event,
+	})
+	if err != nil {
+		return err
+	}
+	build, err := overlays.New(n.cfg.Algorithm, n.cfg.Overlay)
+	if err != nil {
+		return err
+	}
+	if err := n.host.Do(ctx, func(context.Context) { n.overlay = build(n.host.Env()) }); err != nil {
+		return err
+	}
+	n.host.Serve(n.overlay)
+	return n.host.Start()
+}
+
+// agreed is what all members of a cluster must have in common.
+func (c Config) agreed() []wire.Setting {
+	return []wire.Setting{
+		{Name: "cluster", Value: c.Cluster},
+		{Name: "algorithm", Value: c.Algorithm},
+		{Name: "bits", Value: fmt.Sprint(c.Space.Width())},
+		{Name: "hash", Value: c.Space.Hash.String()},
+		{Name: "slots", Value: fmt.Sprint(c.Slots)},
+	}
+}
+
+// openData opens the data directory and the store in it, or memory.
+func (n *Node) openData() (key p2p.Key, inc uint32, err error) {
+	if n.cfg.DataDir == "" {
+		n.log.Warn("no data directory: this node keeps everything in memory and forgets it when it stops")
+		n.store = store.NewMemory(store.MemoryOptions{})
+		key, err = p2p.NewKey()
+		return key, uint32(n.began.Unix()), err
+	}
+	n.dir, err = openDirectory(n.cfg.DataDir, n.cfg.badge(), func(file string) error {
+		_, err := p2p.LoadKey(file)
+		return err
+	})
+	if err != nil {
+		return key, 0, err
+	}
+	file, err := n.dir.key()
+	if err != nil {
+		return key, 0, err
+	}
+	if key, err = p2p.LoadKey(file); err != nil {
+		return key, 0, err
+	}
+	if n.contacts, n.member, err = n.dir.peers(); err != nil {
+		return key, 0, err
+	}
+	if inc, err = n.dir.nextBoot(n.began); err != nil {
+		return key, 0, err
+	}
+	n.store, err = store.Open(store.Options{Dir: n.dir.file(storeFiles), Cache: n.cfg.Cache, Log: n.log})
+	return key, inc, err
+}
+
+// live is the node's life from joining on.
+func (n *Node) live() {
+	err := n.join(n.ctx)
+	if n.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		n.fail(err)
+		return
+	}
+	n.now.move(Joining, Ready)
+	n.log.Info("ready", "node", n.ID(), "peer", n.host.PeerID())
+	n.keepContacts(n.ctx)
+}
+
+// fail ends the node for a reason of its own. It does not wait.
+func (n *Node) fail(err error) { go n.end(err) }
+
+// Close stops serving, then the node, and returns when all of it has ended. Its data
+// stays. Nobody is told: to the others it is as if it had crashed, so that nothing
+// moves if it is back soon; Leave is for good.
+func (n *Node) Close() error {
+	n.end(nil)
+	return n.err
+}
+
+// end stops everything, once, and waits for that.
+func (n *Node) end(err error) {
+	n.stop.Do(func() {
+		n.err = err
+		n.now.set(Stopped)
+		n.cancel()
+		n.own.Wait()
+		n.release()
+		close(n.done)
+	})
+	<-n.done
+}
+
+// release closes what was opened, in reverse.
+func (n *Node) release() {
+	n.web.close()
+	if n.host != nil {
+		n.host.Close() //nolint:errcheck // it always works
+	}
+	if n.store != nil {
+		if err := n.store.Close(); err != nil {
+			n.log.Error("store did not close", "err", err)
+		}
+	}
+	if n.dir != nil {
+		n.dir.close() //nolint:errcheck // the lock goes with the file
+	}
+}
+
+// Done is closed when the node has ended, by Close or by itself: refused by the
+// others, left, or its disk failed. Err then says which.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err is why the node ended by itself; nil after Close or Leave. It may be called
+// when Done is closed.
+func (n *Node) Err() error { return n.err }
+
+// self is this node as its host knows it.
+func (n *Node) self() dht.Peer { return n.host.Env().Self() }
+
+// ID is the node's identifier, in hexadecimal as wide as the space.
+func (n *Node) ID() string { return n.cfg.Space.Format(n.self().ID) }
+
+// PeerID is the public name of the node's key.
+func (n *Node) PeerID() string { return n.host.PeerID() }
+
+// Addrs are the multiaddrs under which other nodes reach this one.
+func (n *Node) Addrs() []string { return n.host.Addrs() }
+
+// GatewayURL is where the gateway is reached, empty if there is none.
+func (n *Node) GatewayURL() string { return n.web.gateway.url() }
+
+// AdminURL is where the admin listener is reached, empty if there is none.
+func (n *Node) AdminURL() string { return n.web.admin.url() }

@@ -1,0 +1,305 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"dyschord/chord"
+	"dyschord/dht"
+	"dyschord/dht/overlays"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// brisk is the configuration of a test's nodes: upkeep without long waits.
+func brisk() Config {
+	return Config{
+		Slots: 16, Heartbeat: 50 * time.Millisecond,
+		Overlay: overlays.Config{Chord: chord.Config{Stabilize: 50 * time.Millisecond}},
+	}
+}
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func start(t *testing.T, cfg Config) *Node {
+	t.Helper()
+	n, err := Start(deadline(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+func ready(t *testing.T, nodes ...*Node) {
+	t.Helper()
+	for _, n := range nodes {
+		if err := n.Ready(deadline(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// cluster starts n nodes that join through the first and waits until all are ready.
+// dir is where they keep their data, empty for memory.
+func cluster(t *testing.T, n int, dir string) []*Node {
+	t.Helper()
+	var nodes []*Node
+	for i := range n {
+		cfg := brisk()
+		if dir != "" {
+			cfg.DataDir = filepath.Join(dir, fmt.Sprint(i))
+		}
+		if i > 0 {
+			cfg.Bootstrap = nodes[0].Addrs()
+		}
+		nodes = append(nodes, start(t, cfg))
+	}
+	ready(t, nodes...)
+	return nodes
+}
+
+// eventually polls a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for ctx := deadline(t); !ok(); {
+		if !wait(ctx, pollEvery) {
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+// owner is who n finds for an identifier.
+func (n *Node) owner(ctx context.Context, id dht.ID) (peer string) {
+	n.host.Do(ctx, func(ctx context.Context) {
+		if route, err := n.overlay.Lookup(ctx, id, 1); err == nil && len(route.Owners) > 0 {
+			peer = n.host.PeerIDOf(route.Owners[0])
+		}
+	})
+	return peer
+}
+
+// agree waits until every node finds every node.
+func agree(t *testing.T, nodes []*Node) {
+	t.Helper()
+	for _, asks := range nodes {
+		for _, found := range nodes {
+			eventually(t, asks.ID()+" finds "+found.ID(), func() bool {
+				return asks.owner(t.Context(), found.self().ID) == found.PeerID()
+			})
+		}
+	}
+}
+
+func TestNodesFindEachOther(t *testing.T) {
+	agree(t, cluster(t, 5, ""))
+}
+
+func TestANodeAloneIsReady(t *testing.T) {
+	ready(t, start(t, Config{}))
+}
+
+func TestANodeThatLostItsOnlyNeighbourIsNotReady(t *testing.T) {
+	nodes := cluster(t, 2, "")
+	agree(t, nodes)
+	nodes[1].Close()
+	eventually(t, "the survivor is not ready", func() bool {
+		return strings.Contains(fmt.Sprint(nodes[0].Checks(t.Context())), "no other member answers")
+	})
+}
+
+func TestARestartedNodeComesBackThroughTheMembersItKnew(t *testing.T) {
+	dir := t.TempDir()
+	nodes := cluster(t, 3, dir)
+	agree(t, nodes)
+	eventually(t, "contacts are on disk", func() bool {
+		records, member, err := nodes[1].dir.peers()
+		return member && err == nil && len(records) > 0
+	})
+	peer := nodes[1].PeerID()
+	nodes[1].Close()
+	cfg := brisk()
+	cfg.DataDir = nodes[1].cfg.DataDir // and no bootstrap
+	nodes[1] = start(t, cfg)
+	ready(t, nodes[1])
+	if nodes[1].PeerID() != peer {
+		t.Errorf("the node came back as %s, not %s", nodes[1].PeerID(), peer)
+	}
+	agree(t, nodes)
+}
+
+func TestAllNodesRestartAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	nodes := cluster(t, 5, dir)
+	agree(t, nodes)
+	addrs := nodes[0].Addrs()
+	for _, n := range nodes {
+		eventually(t, "contacts are on disk", func() bool { _, member, _ := n.dir.peers(); return member })
+	}
+	var closing sync.WaitGroup
+	for _, n := range nodes {
+		closing.Go(func() { n.Close() })
+	}
+	closing.Wait()
+	for i, n := range nodes {
+		cfg := n.cfg
+		if i == 0 { // where the others look for it; they themselves have moved
+			cfg.Listen = []string{strings.Split(addrs[0], "/p2p/")[0]}
+		}
+		nodes[i] = start(t, cfg)
+	}
+	ready(t, nodes...)
+	agree(t, nodes)
+}
+
+// nobody is a multiaddr where nothing listens.
+func nobody(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
+}
+
+func TestANodeThatReachesNobodyIsAliveAndSaysWhy(t *testing.T) {
+	cfg := brisk()
+	cfg.Bootstrap = []string{nobody(t), nobody(t)}
+	n := start(t, cfg)
+	eventually(t, "the node says whom it cannot reach", func() bool {
+		why := fmt.Sprint(n.Checks(t.Context()))
+		return strings.Contains(why, cfg.Bootstrap[0]) && strings.Contains(why, cfg.Bootstrap[1]) && strings.Contains(why, "refused")
+	})
+	if state, _ := n.now.get(); state != Joining {
+		t.Errorf("state %s", state)
+	}
+	if _, sure := n.overlay.Near(dht.ID{}, 1); sure {
+		t.Error("the node has founded an overlay")
+	}
+}
+
+func TestANodeJoinsWhenItsBootstrapPeerComesUp(t *testing.T) {
+	cfg := brisk()
+	cfg.Bootstrap = []string{nobody(t)}
+	early := start(t, cfg)
+	eventually(t, "it has tried", func() bool { _, why := early.now.get(); return why != "" })
+	late := brisk()
+	late.Listen = cfg.Bootstrap
+	agree(t, []*Node{start(t, late), early})
+	ready(t, early)
+}
+
+func TestANodeOfOtherSettingsIsRefusedWithBothValues(t *testing.T) {
+	first := cluster(t, 1, "")[0]
+	for want, change := range map[string]func(*Config){
+		"cluster: other here, dyschord there": func(c *Config) { c.Cluster = "other" },
+		"bits: 64 here, 128 there":            func(c *Config) { c.Space.Bits = 64 },
+		"hash: trivial here, sha256 there":    func(c *Config) { c.Space.Hash = dht.Trivial },
+		"slots: 32 here, 16 there":            func(c *Config) { c.Slots = 32 },
+	} {
+		cfg := brisk()
+		cfg.Bootstrap = first.Addrs()
+		change(&cfg)
+		n := start(t, cfg)
+		eventually(t, "the node ends", func() bool { return ended(n) })
+		var refused *Refused
+		if !errors.As(n.Err(), &refused) || !strings.Contains(n.Err().Error(), want) {
+			t.Errorf("the node ended with %v, want %q", n.Err(), want)
+		}
+	}
+	ready(t, first)
+}
+
+func ended(n *Node) bool {
+	select {
+	case <-n.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// The node that is asked need not be the one that has the identifier.
+func TestAnIdentifierTakenTwiceIsRefused(t *testing.T) {
+	at := func(id uint64) Config {
+		cfg := brisk()
+		place := dht.NewID(0, id)
+		cfg.Space, cfg.ID = dht.Space{Bits: 4, Hash: dht.Trivial}, &place
+		return cfg
+	}
+	first := start(t, at(3))
+	ready(t, first)
+	second := at(9)
+	second.Bootstrap = first.Addrs()
+	nodes := []*Node{first, start(t, second)}
+	ready(t, nodes...)
+	agree(t, nodes)
+	for _, via := range nodes {
+		cfg := at(3)
+		cfg.Bootstrap = via.Addrs()
+		n := start(t, cfg)
+		eventually(t, "the node ends", func() bool { return ended(n) })
+		if err := n.Err(); err == nil || !strings.Contains(err.Error(), "identifier 3 is taken") {
+			t.Errorf("via %s: the node ended with %v", via.ID(), err)
+		}
+	}
+	agree(t, nodes)
+}
+
+func TestWhatCannotStartSaysWhy(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	for want, change := range map[string]func(*Config){
+		fmt.Sprintf("gateway address 127.0.0.1:%d", port): func(c *Config) { c.Gateway = taken.Addr().String() },
+		fmt.Sprintf("admin address 127.0.0.1:%d", port):   func(c *Config) { c.Admin = taken.Addr().String() },
+		fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port):        func(c *Config) { c.Listen = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)} },
+		"0.0.0.0:1 needs Insecure":                        func(c *Config) { c.Gateway = "0.0.0.0:1" },
+		"/ip4/0.0.0.0/tcp/1 needs Insecure":               func(c *Config) { c.Listen = []string{"/ip4/0.0.0.0/tcp/1"} },
+		`unknown algorithm "none"`:                        func(c *Config) { c.Algorithm = "none" },
+		"chord.successors":                                func(c *Config) { c.Overlay.Chord.Successors = 99 },
+	} {
+		cfg := brisk()
+		cfg.DataDir = t.TempDir()
+		change(&cfg)
+		if n, err := Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+			if n != nil {
+				n.Close()
+			}
+		}
+		if d, err := openDirectory(cfg.DataDir, cfg.withDefaults().badge(), testKey); err != nil {
+			t.Errorf("%s: the data directory was not released: %v", want, err)
+		} else {
+			d.close()
+		}
+	}
+}
+
+func TestCloseInTheMiddleOfJoining(t *testing.T) {
+	cfg := brisk()
+	cfg.Bootstrap = []string{nobody(t)}
+	n := start(t, cfg)
+	if err := n.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if err := n.Close(); err != nil || !ended(n) {
+		t.Errorf("close again: %v", err)
+	}
+}
