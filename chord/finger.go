@@ -52,12 +52,12 @@ func (f fingers) set(s dht.Space, self dht.ID, i int, p dht.Peer) fingers {
 	if !placed {
 		out = append(out, p)
 	}
-	return slices.Clip(out)
+	return out
 }
 
 // without returns the table without p.
 func (f fingers) without(p dht.Peer) fingers {
-	return slices.Clip(slices.DeleteFunc(slices.Clone(f), p.Same))
+	return slices.DeleteFunc(slices.Clone(f), p.Same)
 }
 
 // prefill is the table of a node that knows everybody.
@@ -71,7 +71,7 @@ func (f *fingers) prefill(s dht.Space, self dht.Peer, succ, sorted []dht.Peer) {
 		out = append(out, p)
 		i = octave(s, self.ID, p.ID) + 1
 	}
-	*f = slices.Clip(out)
+	*f = slices.Clone(out) // of exact size
 }
 
 // successorOf is the first peer at or after id.
@@ -153,7 +153,7 @@ func (n *Node) setFinger(i int, p dht.Peer) {
 		// Nobody stands between that point and this node.
 		for j, old := range n.table {
 			if octave(s, self.ID, old.ID) >= i {
-				n.changeFingers(slices.Clip(slices.Clone(n.table[:j])))
+				n.changeFingers(slices.Clone(n.table[:j]))
 				break
 			}
 		}
@@ -180,7 +180,7 @@ func (n *Node) trimFingers(first int) {
 		if i < 0 {
 			i = len(n.table)
 		}
-		n.table = slices.Clip(slices.Clone(n.table[i:]))
+		n.table = slices.Clone(n.table[i:])
 	}
 }
 

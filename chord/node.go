@@ -85,6 +85,8 @@ func (n *Node) start() {
 	if n.stop != nil {
 		return
 	}
+	// Nodes that start together must not look their fingers up together.
+	n.refresh.idle = n.env.Rand().IntN(n.cfg.fingers)
 	d := n.cfg.ring.Stabilize
 	n.stop = n.env.Every("chord.upkeep", d, d/10, n.upkeep)
 }

@@ -51,7 +51,6 @@ func (d *Driver[S]) timed(ctx context.Context, key dht.ID, n int, f func(context
 	}
 	s := newSearch(d, key, n)
 	defer s.calls.Close()
-	began := d.env.Now()
 	limited, cancel := d.env.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	err := f(limited, s)
@@ -59,7 +58,7 @@ func (d *Driver[S]) timed(ctx context.Context, key dht.ID, n int, f func(context
 		err = dht.ErrTimeout
 	}
 	route := s.finish()
-	route.Took = d.env.Now().Sub(began)
+	route.Took = s.elapsed()
 	if err != nil {
 		return route, fmt.Errorf("lookup %s after %d hops: %w", key, len(route.Hops), err)
 	}

@@ -79,7 +79,7 @@ func (s *search[S]) adopt(end *arrived) {
 	from := 0
 	for _, m := range end.Trail.Hops {
 		s.all = append(s.all, candidate[S]{
-			Step: Step[S]{Peer: m.Peer, Why: m.Why}, from: from, hops: s.all[from].hops + 1, status: live,
+			Step: Step[S]{Peer: m.Peer, Why: m.Why}, from: int16(from), hops: s.all[from].hops + 1, status: live,
 		})
 		from = len(s.all) - 1
 	}
@@ -88,7 +88,7 @@ func (s *search[S]) adopt(end *arrived) {
 	s.owners = append(s.owners, from)
 	for _, p := range end.Owners {
 		if !p.Same(last.Peer) {
-			s.add(candidate[S]{Step: Step[S]{Peer: p}, from: from, role: atOwner, hops: s.hops(*last, p)})
+			s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(from), role: atOwner, hops: hops(last, p)})
 		}
 	}
 }

@@ -22,20 +22,21 @@ type search[S comparable] struct {
 	owners   []int          // indices of named owners, best first
 	inFlight int            // requests whose answer matters
 	waited   bool           // since the last round of requests
+	began    time.Time
 	route    dht.Route
 }
 
 // candidate is a peer that was named, and how it has turned out.
 type candidate[S comparable] struct {
 	Step[S]
-	from    int // index of who named it
-	hops    int // moves from the origin to it
+	req     dht.Message   // in flight
+	sent    time.Duration // when, since the search began
+	latency time.Duration
+	from    int16 // index of who named it
+	hops    int16 // moves from the origin to it
+	tries   int8
 	role    role
 	status  status
-	tries   int
-	req     dht.Message // in flight
-	sent    time.Time
-	latency time.Duration
 }
 
 type status uint8
@@ -55,7 +56,8 @@ func newSearch[S comparable](d *Driver[S], key dht.ID, n int) *search[S] {
 		d: d, key: key, n: n,
 		width: uint8(max(n, d.cfg.Redundancy)),
 		calls: d.env.Calls(),
-		all:   make([]candidate[S], 1, 1+d.cfg.Redundancy),
+		all:   make([]candidate[S], 1, 1+3*d.cfg.Redundancy),
+		began: d.env.Now(),
 		route: dht.Route{Key: key},
 	}
 }
@@ -70,7 +72,7 @@ func (s *search[S]) begin() {
 func (s *search[S]) beginAt(seed dht.Peer) {
 	var none S
 	s.origin(none)
-	s.add(candidate[S]{Step: Step[S]{Peer: seed, Why: dht.Reason{Rule: RuleSeed}}, role: atStart, hops: 1})
+	s.add(&candidate[S]{Step: Step[S]{Peer: seed, Why: dht.Reason{Rule: RuleSeed}}, role: atStart, hops: 1})
 }
 
 func (s *search[S]) origin(state S) {
@@ -98,12 +100,12 @@ func (s *search[S]) run(ctx context.Context) error {
 func (s *search[S]) wait(ctx context.Context) error {
 	oldest := -1
 	for i := range s.all {
-		if s.all[i].req != nil && (oldest < 0 || s.all[i].sent.Before(s.all[oldest].sent)) {
+		if s.all[i].req != nil && (oldest < 0 || s.all[i].sent < s.all[oldest].sent) {
 			oldest = i
 		}
 	}
 	env, limit := s.d.env, s.d.cfg.HopTimeout
-	hop, cancel := env.WithTimeout(ctx, limit-env.Now().Sub(s.all[oldest].sent))
+	hop, cancel := env.WithTimeout(ctx, limit-s.elapsed()+s.all[oldest].sent)
 	defer cancel()
 	res, err := s.calls.Next(hop)
 	switch {
@@ -117,6 +119,8 @@ func (s *search[S]) wait(ctx context.Context) error {
 	}
 	return nil
 }
+
+func (s *search[S]) elapsed() time.Duration { return s.d.env.Now().Sub(s.began) }
 
 // ended notes that nothing is awaited from candidate i any more.
 func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
@@ -195,7 +199,7 @@ func (s *search[S]) ask(i int) {
 		return
 	}
 	req := &find[S]{Key: s.key, State: c.State, Role: c.role, N: s.width}
-	c.status, c.req, c.sent = asked, req, s.d.env.Now()
+	c.status, c.req, c.sent = asked, req, s.elapsed()
 	if s.waited || s.route.Rounds == 0 {
 		s.route.Rounds++
 		s.waited = false
@@ -217,8 +221,11 @@ func (s *search[S]) send(to dht.Peer, m dht.Message) {
 }
 
 func (s *search[S]) receive(res dht.Result) {
-	i := slices.IndexFunc(s.all, func(c candidate[S]) bool { return c.req == res.Req && c.req != nil })
-	if i < 0 {
+	i := 0
+	for i < len(s.all) && s.all[i].req != res.Req {
+		i++
+	}
+	if i == len(s.all) {
 		return // the answer to a suspicion, or one that came too late
 	}
 	c := s.ended(i, res.RTT)
@@ -247,7 +254,7 @@ func (s *search[S]) fail(i int, err error) {
 		s.route.Timeouts++
 	}
 	c.status = dead
-	if c.role == atOwner && c.tries < s.d.cfg.tries() && errors.Is(err, dht.ErrTimeout) {
+	if c.role == atOwner && int(c.tries) < s.d.cfg.tries() && errors.Is(err, dht.ErrTimeout) {
 		c.status = fresh
 		return
 	}
@@ -269,16 +276,16 @@ func (s *search[S]) absorb(i int, answer *found[S]) {
 	from := s.all[i]
 	for _, step := range answer.Steps {
 		if from.role == atStart || s.d.router.Nearer(s.key, step, from.Step) {
-			s.add(candidate[S]{Step: step, from: i, role: onTheWay, hops: s.hops(from, step.Peer)})
+			s.add(&candidate[S]{Step: step, from: int16(i), role: onTheWay, hops: hops(&from, step.Peer)})
 		}
 	}
 	for _, p := range answer.Owners {
-		s.add(candidate[S]{Step: Step[S]{Peer: p}, from: i, role: atOwner, hops: s.hops(from, p)})
+		s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(i), role: atOwner, hops: hops(&from, p)})
 	}
 }
 
 // hops counts moves from the origin to p; a node that names itself does not move.
-func (s *search[S]) hops(from candidate[S], p dht.Peer) int {
+func hops[S comparable](from *candidate[S], p dht.Peer) int16 {
 	if from.Peer.Same(p) {
 		return from.hops
 	}
@@ -286,8 +293,8 @@ func (s *search[S]) hops(from candidate[S], p dht.Peer) int {
 }
 
 // add enters a candidate in its list, unless it is there or has failed already.
-func (s *search[S]) add(c candidate[S]) {
-	if len(s.all) == maxCandidates || c.hops > s.d.cfg.HopLimit {
+func (s *search[S]) add(c *candidate[S]) {
+	if len(s.all) == maxCandidates || int(c.hops) > s.d.cfg.HopLimit {
 		return
 	}
 	list := &s.steps
@@ -303,17 +310,15 @@ func (s *search[S]) add(c candidate[S]) {
 			return
 		}
 		if o.status == dead {
-			c.tries = min(o.tries, s.d.cfg.tries()-1)
+			c.tries = min(o.tries, int8(s.d.cfg.tries()-1))
 		}
 	}
-	s.all = append(s.all, c)
-	at, _ := slices.BinarySearchFunc(*list, c, func(i int, c candidate[S]) int {
-		if s.precedes(&c, &s.all[i]) {
-			return 1
-		}
-		return -1
-	})
-	*list = slices.Insert(*list, at, len(s.all)-1)
+	at := len(*list)
+	for at > 0 && s.precedes(c, &s.all[(*list)[at-1]]) {
+		at--
+	}
+	*list = slices.Insert(*list, at, len(s.all))
+	s.all = append(s.all, *c)
 }
 
 // precedes says whether a is to be asked before b, both of the same list.
@@ -340,7 +345,7 @@ func (s *search[S]) finish() dht.Route {
 		last = s.furthest()
 	}
 	if last > 0 && s.all[last].Peer.Same(s.all[0].Peer) {
-		last = s.all[last].from // the way back to the origin is no hop
+		last = int(s.all[last].from) // the way back to the origin is no hop
 	}
 	s.route.Hops = s.path(last)
 	return s.route
@@ -357,7 +362,7 @@ func (s *search[S]) furthest() int {
 
 func (s *search[S]) path(last int) []dht.Hop {
 	hops := make([]dht.Hop, s.all[last].hops)
-	for i := last; i > 0; i = s.all[i].from {
+	for i := last; i > 0; i = int(s.all[i].from) {
 		c := &s.all[i]
 		if at := c.hops; at > s.all[c.from].hops {
 			hops[at-1] = dht.Hop{Peer: c.Peer, Latency: c.latency, Why: c.Why}

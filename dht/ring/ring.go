@@ -167,7 +167,7 @@ func (r *Ring) behind(head dht.Peer, list []dht.Peer) []dht.Peer {
 		out = append(out, p)
 		last = distance
 	}
-	return slices.Clip(out)
+	return out
 }
 
 func without(list []dht.Peer, p dht.Peer) []dht.Peer {
