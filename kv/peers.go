@@ -17,9 +17,9 @@ type peers struct {
 
 type peer struct {
 	dht.Peer
-	asking  bool      // a sign of life is awaited
-	misses  int       // heartbeats in a row without an answer
-	refused int       // of them, those that found no connection
+	asking  int       // signs of life that are awaited
+	silent  time.Time // when the first heartbeat was sent that nothing has answered since; zero if none
+	refused int       // heartbeats in a row that found no connection
 	leaving bool      // it said so
 	unfit   time.Time // until then it is given no copies
 	rowAt   int       // where its next heartbeat's rows begin
@@ -29,8 +29,9 @@ type peer struct {
 }
 
 const (
-	maxMisses  = 3
-	maxRefused = 2
+	maxSilence = 3 // heartbeats without an answer, after which a peer counts as dead
+	maxRefused = 2 // the same, if it cannot even be connected to
+	maxAsking  = 3
 	peerKept   = 10 * time.Minute
 )
 
@@ -49,7 +50,10 @@ func (n *Node) peer(p dht.Peer) *peer {
 // is replaced, and nothing that safety rests on.
 func (n *Node) dead(p dht.Peer) bool {
 	known := n.peers.byRef[p.Ref]
-	return known != nil && (known.misses >= maxMisses || known.refused >= maxRefused)
+	if known == nil || known.silent.IsZero() {
+		return false
+	}
+	return known.refused >= maxRefused || n.env.Now().Sub(known.silent) >= maxSilence*n.cfg.Heartbeat
 }
 
 func (n *Node) isLeaving(p dht.Peer) bool {
@@ -110,10 +114,12 @@ func (n *Node) heartbeat(context.Context) {
 	n.peers.beat++
 	calls := n.env.Calls()
 	for _, p := range n.partners() {
-		if p.asking {
+		if p.asking == maxAsking {
 			continue
 		}
-		p.asking = true
+		if p.asking++; p.silent.IsZero() {
+			p.silent = n.env.Now()
+		}
 		calls.Start(p.Peer, n.greeting(p))
 	}
 	if calls.Pending() == 0 {
@@ -150,18 +156,16 @@ func (n *Node) hear(ctx context.Context, calls dht.Calls) {
 			return
 		}
 		p := n.peer(res.To)
-		p.asking = false
+		p.asking--
 		reply, ok := res.Msg.(*tell)
-		if ok && res.Err == nil {
-			p.misses, p.refused = 0, 0
+		switch {
+		case ok && res.Err == nil:
+			p.silent, p.refused = time.Time{}, 0
 			n.takeIn(res.To, reply)
 			continue
-		}
-		if errors.Is(res.Err, dht.ErrBusy) {
-			continue // nothing was sent
-		}
-		p.misses++
-		if errors.Is(res.Err, dht.ErrUnreachable) {
+		case errors.Is(res.Err, dht.ErrBusy) && p.asking == 0:
+			p.silent = time.Time{} // nothing was sent
+		case errors.Is(res.Err, dht.ErrUnreachable):
 			p.refused++
 		}
 		if n.dead(p.Peer) && !p.looking {
@@ -189,7 +193,7 @@ func (n *Node) forgetPeers() {
 	now := n.env.Now()
 	kept := n.peers.list[:0:0]
 	for _, p := range n.peers.list {
-		if p.asking || p.looking || now.Sub(p.needed) < peerKept {
+		if p.asking > 0 || p.looking || now.Sub(p.needed) < peerKept {
 			kept = append(kept, p)
 		} else {
 			delete(n.peers.byRef, p.Ref)

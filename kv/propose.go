@@ -35,8 +35,8 @@ func (n *Node) propose(ctx context.Context, s *slot, p plan) error {
 	if len(p.members) == 0 {
 		p.members = base.Members
 	}
-	if n.serving(s) && n.fresh(&base, p.members) {
-		if err := n.copyAhead(ctx, s, &base, p.members); err != nil {
+	if n.serving(s) && n.countIn(&base, p.members) < len(p.members) {
+		if err := n.copyAhead(ctx, s, &base, p); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (n *Node) choose(ctx context.Context, s *slot, base *configuration, b ballo
 		}
 	}
 	value := configuration{Epoch: base.Epoch + 1, Members: p.members, Cut: cut}
-	have, err := n.stageAll(ctx, s, base, &value, have)
+	have, err := n.stageAll(ctx, s, base, &value, have, n.cfg.Heartbeat/4)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 )
 
 // stageAll brings copies of the log up to value.Cut to the next members and waits
-// until a majority of them has one. have are nodes known to have it; it returns
-// them with those that were added.
-func (n *Node) stageAll(ctx context.Context, s *slot, base, value *configuration, have []dht.Peer) ([]dht.Peer, error) {
+// until a majority of them has one, and up to grace for the others. have are nodes
+// known to have it; it returns them with those that were added.
+func (n *Node) stageAll(ctx context.Context, s *slot, base, value *configuration, have []dht.Peer, grace time.Duration) ([]dht.Peer, error) {
 	if value.has(n.self()) && !s.holds(base.Epoch, value.Cut) {
 		if err := n.copy(ctx, s, wanted{base.Epoch, value.Cut, false}, n.others(have)); err != nil {
 			n.env.Log().Debug("own copy failed", "slot", s.id, "epoch", base.Epoch, "err", err)
@@ -29,16 +30,20 @@ func (n *Node) stageAll(ctx context.Context, s *slot, base, value *configuration
 			calls.Start(p, msg)
 		}
 	}
-	return n.awaitStaged(ctx, s, value, calls, have)
+	return n.awaitStaged(ctx, s, value, calls, have, grace)
 }
 
-func (n *Node) awaitStaged(ctx context.Context, s *slot, value *configuration, calls dht.Calls, have []dht.Peer) ([]dht.Peer, error) {
-	prom := s.Prom
-	for n.countIn(value, have) < value.majority() {
-		if calls.Pending() == 0 {
-			return have, errNotStaged
+func (n *Node) awaitStaged(ctx context.Context, s *slot, value *configuration, calls dht.Calls, have []dht.Peer, grace time.Duration) ([]dht.Peer, error) {
+	prom, until := s.Prom, n.env.Now().Add(grace)
+	for calls.Pending() > 0 {
+		enough := n.countIn(value, have) >= value.majority()
+		wait := n.cfg.Heartbeat
+		if enough {
+			if wait = until.Sub(n.env.Now()); wait <= 0 {
+				break
+			}
 		}
-		slice, cancel := n.env.WithTimeout(ctx, n.cfg.Heartbeat)
+		slice, cancel := n.env.WithTimeout(ctx, wait)
 		res, err := calls.Next(slice)
 		cancel()
 		switch {
@@ -46,20 +51,23 @@ func (n *Node) awaitStaged(ctx context.Context, s *slot, value *configuration, c
 			return have, ctx.Err()
 		case s.Prom != prom || s.Next != nil:
 			return have, errChanged
-		case err != nil && n.countLive(value) < value.majority():
+		case err != nil && !enough && n.countLive(value) < value.majority():
 			return have, errNotStaged
 		case err != nil:
 			continue
 		}
 		reply, ok := res.Msg.(*staged)
-		if res.Err == nil && ok && reply.OK {
+		switch {
+		case res.Err == nil && ok && reply.OK:
 			have = append(have, res.To)
-			continue
-		}
-		n.unfit(res.To)
-		if ok && reply.Known != nil {
+		case res.Err == nil && ok:
 			n.learn(s.id, reply.Known)
+		default:
+			n.unfit(res.To)
 		}
+	}
+	if n.countIn(value, have) < value.majority() {
+		return have, errNotStaged
 	}
 	return have, nil
 }
@@ -84,15 +92,14 @@ func (n *Node) countLive(c *configuration) int {
 	return k
 }
 
-// fresh says whether too few of the next members have the slot already to make a
-// majority without a copy.
-func (n *Node) fresh(base *configuration, next []dht.Peer) bool {
-	return n.countIn(base, next) < len(next)/2+1
-}
-
 // copyAhead copies to newcomers while the slot goes on serving, so that the freeze
-// ships only what was written meanwhile.
-func (n *Node) copyAhead(ctx context.Context, s *slot, base *configuration, next []dht.Peer) error {
+// ships only what was written meanwhile. While a member is dead it waits less for
+// those that a majority can do without.
+func (n *Node) copyAhead(ctx context.Context, s *slot, base *configuration, p plan) error {
+	next, grace := p.members, 30*n.cfg.Heartbeat
+	if p.cause == causeDead {
+		grace = 2 * n.cfg.Heartbeat
+	}
 	for range 3 {
 		if !n.serving(s) || s.Cfg.Epoch != base.Epoch {
 			return errChanged
@@ -107,7 +114,7 @@ func (n *Node) copyAhead(ctx context.Context, s *slot, base *configuration, next
 		if !contains(have, n.self()) {
 			have = append(have, n.self())
 		}
-		if _, err := n.stageAll(ctx, s, base, &goal, have); err != nil {
+		if _, err := n.stageAll(ctx, s, base, &goal, have, grace); err != nil {
 			return err
 		}
 		const little = 64 // versions
@@ -246,7 +253,7 @@ func (n *Node) copyFrom(ctx context.Context, s *slot, from dht.Peer, w wanted) e
 	req := &fetch{Slot: s.id, After: s.last, Epoch: w.epoch, Need: w.need, Newer: w.newer}
 	started, tag, bytes := n.env.Now(), s.Tag, 0
 	for first := (*page)(nil); ; {
-		pg, err := dht.Ask[*page](ctx, n.env, from, req)
+		pg, err := n.fetchPage(ctx, from, req)
 		if err != nil {
 			return fmt.Errorf("fetch from %s: %w", from, err)
 		}
@@ -278,6 +285,21 @@ func (n *Node) copyFrom(ctx context.Context, s *slot, from dht.Peer, w wanted) e
 		}
 		first = pg
 		req = &fetch{Slot: s.id, Session: pg.Session, After: pg.Records[len(pg.Records)-1].Seq, Epoch: w.epoch, Need: w.need, Newer: w.newer}
+	}
+}
+
+// fetchPage asks for a page, again and again for a while if the source is busy.
+func (n *Node) fetchPage(ctx context.Context, from dht.Peer, req *fetch) (*page, error) {
+	wait, until := n.cfg.Heartbeat/50, n.env.Now().Add(10*n.cfg.Heartbeat)
+	for {
+		pg, err := dht.Ask[*page](ctx, n.env, from, req)
+		if !errors.Is(err, dht.ErrBusy) || n.env.Now().After(until) {
+			return pg, err
+		}
+		if err := n.env.Sleep(ctx, n.jitter(wait/2, wait)); err != nil {
+			return nil, err
+		}
+		wait = min(2*wait, n.cfg.Heartbeat/2)
 	}
 }
 
@@ -349,9 +371,19 @@ const (
 
 // onFetch answers with the next page of a copy.
 func (n *Node) onFetch(from dht.Peer, m *fetch, r dht.Reply) {
-	ses := n.session(from, m)
-	if ses == nil {
+	ses, err := n.session(from, m)
+	switch {
+	case err != nil:
+		r.Send(nil, err)
+		return
+	case ses == nil:
 		r.Send(&page{known: n.newer(m.Slot, 0)}, nil)
+		return
+	case ses.page.To == m.After:
+		n.closeSession(ses)
+		whole := ses.page
+		whole.Done = true
+		r.Send(&whole, nil)
 		return
 	}
 	ses.reading = true
@@ -372,27 +404,33 @@ func (n *Node) onFetch(from dht.Peer, m *fetch, r dht.Reply) {
 }
 
 // session finds the copy in progress, or begins one if the log here is what is
-// wanted.
-func (n *Node) session(from dht.Peer, m *fetch) *session {
+// wanted; it is nil if not.
+func (n *Node) session(from dht.Peer, m *fetch) (*session, error) {
 	for _, ses := range n.sessions.open {
 		if ses.id == m.Session && ses.peer.Same(from) && !ses.reading {
-			return ses
+			return ses, nil
 		}
 	}
 	s := n.held(m.Slot)
-	if m.Session != 0 || s == nil || s.Dirty || s.copying || len(n.sessions.open) >= maxSessions {
-		return nil
+	if m.Session != 0 || s == nil || s.Dirty || s.copying {
+		return nil, nil
 	}
 	if !(s.Tag == m.Epoch && s.last >= m.Need || m.Newer && s.Tag == m.Epoch+1) || m.After > s.last {
-		return nil
+		return nil, nil
+	}
+	if len(n.sessions.open) >= maxSessions {
+		return nil, dht.ErrBusy
 	}
 	n.sessions.last++
 	ses := &session{
-		id: n.sessions.last, peer: plain(from), snap: n.store.Snapshot(), used: n.env.Now(),
+		id: n.sessions.last, peer: plain(from), used: n.env.Now(),
 		page: page{Session: n.sessions.last, Epoch: s.Tag, To: s.last, Com: s.Com},
 	}
-	n.sessions.open = append(n.sessions.open, ses)
-	return ses
+	if s.last > m.After {
+		ses.snap = n.store.Snapshot()
+		n.sessions.open = append(n.sessions.open, ses)
+	}
+	return ses, nil
 }
 
 // readPage fills pg from a snapshot: at least one record, if there is one.

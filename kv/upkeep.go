@@ -122,10 +122,15 @@ func (n *Node) wanted(s *slot, now time.Time) []dht.Peer {
 		if s.lead != nil {
 			n.lookUp(s, now)
 		}
-		if now.Sub(s.upkeep.namedAt) > 30*time.Second {
+		switch {
+		case n.countLive(&s.Cfg) < len(s.Cfg.Members):
+			// The overlay is not sure because of the same death, perhaps. A good
+			// replacement now is worth more than the best one later.
+		case now.Sub(s.upkeep.namedAt) > 30*time.Second:
 			return nil
+		default:
+			named = s.upkeep.named
 		}
-		named = s.upkeep.named
 	}
 	var want []dht.Peer
 	for _, p := range named {
