@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,34 +23,48 @@ const (
 )
 
 // inspect says whether dir already holds a store, or returns ErrForeign if it holds
-// something else.
-func inspect(fsys vfs.FS, dir string) (exists bool, err error) {
+// something else. left are the files of a store whose creation did not end.
+func inspect(fsys vfs.FS, dir string) (exists bool, left []string, err error) {
 	names, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("store: open %s: %w", dir, err)
+		return false, nil, fmt.Errorf("store: open %s: %w", dir, err)
 	}
-	begun, other := false, ""
+	slices.Sort(names)
+	if slices.Contains(names, formatFile) {
+		return true, nil, checkFormat(fsys, dir)
+	}
+	begun := slices.Contains(names, formatNew)
 	for _, name := range names {
-		switch name {
-		case formatFile:
-			exists = true
-		case formatNew:
-			begun = true
+		switch {
+		case begun && name == formatNew || begun && name == lockFile:
+		case begun && isPebble(name):
+			left = append(left, name)
 		default:
-			other = name
+			return false, nil, fmt.Errorf("store: open %s: %w: it holds %q, but no %s; an empty or new directory is needed",
+				dir, ErrForeign, name, formatFile)
 		}
 	}
-	switch {
-	case exists:
-		return true, checkFormat(fsys, dir)
-	case !begun && other != "":
-		return false, fmt.Errorf("store: open %s: %w: it holds %q, but no %s; an empty or new directory is needed",
-			dir, ErrForeign, other, formatFile)
+	return false, left, nil
+}
+
+const lockFile = "LOCK"
+
+// isPebble says whether Pebble gives such names to its files.
+func isPebble(name string) bool {
+	for _, prefix := range []string{"MANIFEST-", "OPTIONS-", "CURRENT", "marker.", "temporary."} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
 	}
-	return false, nil
+	for _, suffix := range []string{".log", ".sst", ".blob", ".dbtmp"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
 }
 
 func checkFormat(fsys vfs.FS, dir string) error {
@@ -80,6 +95,24 @@ func beginFormat(fsys vfs.FS, dir string) error {
 	_, err = file.Write([]byte(formatText))
 	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(fsys, dir)); err != nil {
 		return fmt.Errorf("store: write %s in %s: %w", formatNew, dir, err)
+	}
+	return nil
+}
+
+// clearUnfinished removes what is left of a store whose creation did not end. Nobody
+// was told that anything is in it, and after a power cut Pebble may find some of the
+// files without the others.
+func clearUnfinished(fsys vfs.FS, dir string, left []string) error {
+	for _, name := range left {
+		if err := fsys.Remove(fsys.PathJoin(dir, name)); err != nil {
+			return fmt.Errorf("store: remove %s from %s, which was never complete: %w", name, dir, err)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	if err := syncDir(fsys, dir); err != nil {
+		return fmt.Errorf("store: sync %s: %w", dir, err)
 	}
 	return nil
 }

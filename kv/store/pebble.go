@@ -29,7 +29,7 @@ func Open(opts Options) (*Pebble, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	exists, err := inspect(opts.FS, opts.Dir)
+	exists, _, err := inspect(opts.FS, opts.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -38,23 +38,26 @@ func Open(opts Options) (*Pebble, error) {
 			return nil, err
 		}
 	}
-	s, err := open(opts, exists)
+	lock, err := pebble.LockDirectory(opts.Dir, opts.FS)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("store: open %s: %w: locked, is another process using it? %w", opts.Dir, ErrForeign, err)
 	}
-	if !exists {
-		if err := endFormat(opts.FS, opts.Dir); err != nil {
-			return nil, errors.Join(err, s.db.Close())
-		}
+	s, err := openLocked(opts, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	s.d.armed.Store(true)
 	return s, nil
 }
 
-func open(opts Options, exists bool) (*Pebble, error) {
-	lock, err := pebble.LockDirectory(opts.Dir, opts.FS)
+// openLocked opens the store in a directory that no other process changes any more.
+func openLocked(opts Options, lock *pebble.Lock) (*Pebble, error) {
+	exists, left, err := inspect(opts.FS, opts.Dir)
+	if err == nil {
+		err = clearUnfinished(opts.FS, opts.Dir, left)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("store: open %s: %w: locked, is another process using it? %w", opts.Dir, ErrForeign, err)
+		return nil, err
 	}
 	cache := opts.Cache
 	if cache == nil {
@@ -66,7 +69,12 @@ func open(opts Options, exists bool) (*Pebble, error) {
 	settings.Lock = lock
 	db, err := pebble.Open(opts.Dir, settings)
 	if err != nil {
-		return nil, errors.Join(openError(opts.Dir, err), lock.Close())
+		return nil, openError(opts.Dir, err)
+	}
+	if !exists {
+		if err := endFormat(opts.FS, opts.Dir); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
 	s := &Pebble{opts: opts, db: db, d: d, lock: lock}
 	s.view = view{pebbleReader{db, &s.users}}
@@ -78,7 +86,7 @@ func openError(dir string, err error) error {
 	switch {
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return fmt.Errorf("store: open %s: %w: %s is there, but the database is missing", dir, ErrForeign, formatFile)
-	case errors.Is(err, pebble.ErrCorruption):
+	case pebble.IsCorruptionError(err):
 		return fmt.Errorf("store: open %s: %w: %w", dir, ErrCorrupt, err)
 	}
 	return fmt.Errorf("store: open %s: %w", dir, err)

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 
@@ -141,8 +142,8 @@ func readError(err error) error {
 		return nil
 	case errors.Is(err, pebble.ErrNotFound):
 		return ErrNotFound
-	case errors.Is(err, pebble.ErrCorruption):
-		return errors.Join(ErrCorrupt, err)
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
 }

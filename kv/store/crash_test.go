@@ -1,0 +1,349 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// cut is what a power cut at one moment leaves, and what must be in it.
+type cut struct {
+	fs              *vfs.MemFS
+	at              string
+	waited, applied uint64
+}
+
+// cutter takes cuts before operations on a crashable file system.
+type cutter struct {
+	mem    *vfs.MemFS
+	rng    *rand.Rand
+	lost   int // percent of unsynced blocks that survive
+	every  int
+	filter func(errorfs.Op) bool
+
+	mu              sync.Mutex
+	seen            int
+	cuts            []cut
+	waited, applied uint64
+}
+
+func (c *cutter) MaybeError(op errorfs.Op) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.filter(op) {
+		return nil
+	}
+	if c.seen++; c.seen%c.every == 0 {
+		fs := c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: c.lost, RNG: c.rng})
+		c.cuts = append(c.cuts, cut{fs, fmt.Sprintf("op %d %v %s", op.Kind, op.Path, ""), c.waited, c.applied})
+	}
+	return nil
+}
+
+func (c *cutter) String() string { return "power cuts" }
+
+func isSync(op errorfs.Op) bool {
+	switch op.Kind {
+	case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+		return true
+	}
+	return false
+}
+
+func isChange(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite }
+
+// numbered is batch n of a sequence in which each can be told from the others and
+// half a batch from a whole one.
+func numbered(n uint64, value []byte) *Batch {
+	var b Batch
+	b.SetMeta("n", binary.BigEndian.AppendUint64(nil, n))
+	b.Append(1, Record{Epoch: 1, Seq: n, Key: fmt.Appendf(nil, "key %d", n%50), Value: value})
+	b.Index(1, fmt.Appendf(nil, "key %d", n%50), n)
+	b.SetState(2, binary.BigEndian.AppendUint64(nil, n))
+	return &b
+}
+
+// checkPrefix says which batches of the sequence r holds, and what is wrong if they
+// are not a prefix of it.
+func checkPrefix(r Reader) (uint64, error) {
+	meta, err := r.Meta("n")
+	if errors.Is(err, ErrNotFound) {
+		_, last, err := r.Last(1)
+		if last != 0 || err != nil {
+			return 0, fmt.Errorf("half a batch: record %d without meta, %v", last, err)
+		}
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n := binary.BigEndian.Uint64(meta)
+	state, err := r.State(2)
+	_, last, errLast := r.Last(1)
+	if err := errors.Join(err, errLast); err != nil || binary.BigEndian.Uint64(state) != n || last != n {
+		return n, fmt.Errorf("meta says %d, state %x, log %d, %w", n, state, last, err)
+	}
+	for seq := max(n, 50) - 49; seq <= n; seq++ {
+		if _, err := r.Lookup(1, fmt.Appendf(nil, "key %d", seq%50)); err != nil {
+			return n, fmt.Errorf("of %d batches: %w", n, err)
+		}
+	}
+	for rec, err := range r.Log(1, 0, n) {
+		if err != nil || rec.Seq+50 <= n {
+			return n, fmt.Errorf("of %d batches, record %d: %w", n, rec.Seq, err)
+		}
+	}
+	return n, nil
+}
+
+// splitReuse reuses a file in two steps. MemFS takes its clone lock twice there, and
+// so never comes to an end when a clone is asked for in between.
+type splitReuse struct{ *vfs.MemFS }
+
+func (fs splitReuse) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := fs.Rename(old, name); err != nil {
+		return nil, err
+	}
+	return fs.OpenReadWrite(name, category)
+}
+
+// applyWhenReady applies a batch as soon as the store is not behind.
+func applyWhenReady(t *testing.T, s *Pebble, n uint64, value []byte) Commit {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
+		commit, err := s.Apply(numbered(n, value))
+		if err == nil {
+			return commit
+		}
+		if !errors.Is(err, ErrBusy) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// run writes batches, waiting for some, with cuts taken all along.
+func (c *cutter) run(t *testing.T, batches uint64, valueSize int) {
+	s, err := Open(Options{Dir: "/dir", FS: errorfs.Wrap(splitReuse{c.mem}, c), memTable: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	value := make([]byte, valueSize)
+	for n := uint64(1); n <= batches; n++ {
+		for i := range value {
+			value[i] = byte(rng.Uint32())
+		}
+		c.mu.Lock()
+		c.applied = n
+		c.mu.Unlock()
+		commit := applyWhenReady(t, s, n, value)
+		if rng.IntN(3) > 0 {
+			continue
+		}
+		if err := commit.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Lock()
+		c.waited = n
+		c.mu.Unlock()
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *cutter) verify(t *testing.T) {
+	t.Helper()
+	cache := NewCache(1 << 20)
+	defer cache.Close()
+	prefixes := map[uint64]bool{}
+	for i, k := range c.cuts {
+		opts := Options{Dir: "/dir", FS: k.fs, Cache: cache, memTable: 64 << 10}
+		s, err := Open(opts)
+		if err != nil {
+			t.Fatalf("cut %d before %s: %v", i, k.at, err)
+		}
+		n, err := checkPrefix(s)
+		if err != nil || n < k.waited || n > k.applied {
+			t.Fatalf("cut %d before %s: %d batches survive, %d were waited for, %d applied: %v", i, k.at, n, k.waited, k.applied, err)
+		}
+		prefixes[n] = true
+		if i%5 > 0 {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		// The survivor goes on, and restarts with what it wrote.
+		commit, err := s.Apply(numbered(n+1, nil))
+		if err == nil {
+			err = commit.Wait()
+		}
+		if err := errors.Join(err, s.Close()); err != nil {
+			t.Fatalf("cut %d before %s: writing on: %v", i, k.at, err)
+		}
+		if s, err = Open(opts); err != nil {
+			t.Fatalf("cut %d before %s: second opening: %v", i, k.at, err)
+		}
+		if got, err := checkPrefix(s); err != nil || got != n+1 {
+			t.Fatalf("cut %d before %s: batch %d went, %d is the last: %v", i, k.at, n+1, got, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.cuts) < 50 || len(prefixes) < 10 {
+		t.Fatalf("only %d cuts with %d prefixes were tried", len(c.cuts), len(prefixes))
+	}
+}
+
+func TestPowerCutKeepsWaitedBatches(t *testing.T) {
+	tests := []struct {
+		name    string
+		lost    int
+		filter  func(errorfs.Op) bool
+		every   int
+		batches uint64
+		size    int
+	}{
+		{"at every sync, unsynced lost", 0, isSync, 1, 250, 100},
+		{"at every sync, half of the unsynced torn", 50, isSync, 1, 250, 100},
+		{"at every third change, tenth of the unsynced kept", 10, isChange, 5, 300, 100},
+		{"while tables are written", 50, isChange, 7, 500, 2000},
+		{"batches larger than a table in memory", 30, isChange, 5, 60, 50_000},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := &cutter{
+				mem: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(7, 7)),
+				lost: test.lost, every: test.every, filter: test.filter,
+			}
+			c.run(t, test.batches, test.size)
+			c.verify(t)
+		})
+	}
+}
+
+func TestPowerCutWhileTheStoreIsCreated(t *testing.T) {
+	for _, lost := range []int{0, 50, 100} {
+		c := &cutter{
+			mem: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(3, 3)),
+			lost: lost, every: 1, filter: isChange,
+		}
+		c.run(t, 1, 10)
+		for i, k := range c.cuts {
+			for range 2 {
+				s, err := Open(Options{Dir: "/dir", FS: k.fs})
+				if err != nil {
+					t.Fatalf("cut %d before %s: %v", i, k.at, err)
+				}
+				if n, err := checkPrefix(s); err != nil || n < k.waited {
+					t.Fatalf("cut %d before %s: %d batches: %v", i, k.at, n, err)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if len(c.cuts) < 15 {
+			t.Fatalf("only %d cuts", len(c.cuts))
+		}
+	}
+}
+
+func TestTornLogEndsAtTheLastWholeBatch(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s, err := Open(Options{Dir: "/dir", FS: mem})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := uint64(1); n <= 20; n++ {
+		commit, err := s.Apply(numbered(n, make([]byte, 100)))
+		if err == nil {
+			err = commit.Wait()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name, data := logFile(t, left)
+	last := uint64(20)
+	for size := len(data); size > 0; size -= 97 {
+		torn := left.CrashClone(vfs.CrashCloneCfg{})
+		writeFile(t, torn, name, data[:size])
+		s, err := Open(Options{Dir: "/dir", FS: torn})
+		if err != nil {
+			t.Fatalf("log of %d bytes: %v", size, err)
+		}
+		n, err := checkPrefix(s)
+		if err != nil || n > last {
+			t.Fatalf("log of %d bytes: %d batches after %d: %v", size, n, last, err)
+		}
+		last = n
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if last > 1 {
+		t.Errorf("a log of a few bytes still gave %d batches", last)
+	}
+}
+
+func logFile(t *testing.T, fs vfs.FS) (string, []byte) {
+	t.Helper()
+	names, err := fs.List("/dir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log") {
+			name = fs.PathJoin("/dir", name)
+			return name, readFile(t, fs, name)
+		}
+	}
+	t.Fatal("there is no log")
+	return "", nil
+}
+
+func readFile(t *testing.T, fs vfs.FS, name string) []byte {
+	t.Helper()
+	info, err := fs.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := fs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := make([]byte, info.Size())
+	_, err = file.ReadAt(data, 0)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func writeFile(t *testing.T, fs vfs.FS, name string, data []byte) {
+	t.Helper()
+	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.Write(append([]byte{}, data...))
+	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(fs, "/dir")); err != nil {
+		t.Fatal(err)
+	}
+}
