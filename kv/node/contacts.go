@@ -14,27 +14,21 @@ const (
 	contactEvery = 10 * time.Second
 )
 
-// keepContacts writes down who the other members are, now and whenever that has
-// changed, so that the node finds back after a restart, until ctx ends.
+// keepContacts writes down who the other members are, if that has changed, so that
+// the node finds back after a restart.
 func (n *Node) keepContacts(ctx context.Context) {
 	if n.dir == nil {
 		return
 	}
-	var kept [][]byte
-	for first := true; first || wait(ctx, contactEvery); first = false {
-		records, err := n.neighbours(ctx)
-		if err != nil {
-			return
-		}
-		if !first && slices.EqualFunc(records, kept, bytes.Equal) {
-			continue
-		}
-		if err := n.dir.savePeers(records); err != nil {
-			n.log.Warn("cannot write down the other members", "err", err)
-			continue
-		}
-		kept = records
+	records, err := n.neighbours(ctx)
+	if err != nil || n.kept != nil && slices.EqualFunc(records, n.kept, bytes.Equal) {
+		return // the node ends, or all is as it was
 	}
+	if err := n.dir.savePeers(records); err != nil {
+		n.log.Warn("cannot write down the other members", "err", err)
+		return
+	}
+	n.kept = append([][]byte{}, records...)
 }
 
 // neighbours are the contacts of peers that the overlay holds, the first ones twice

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,13 @@ const (
 // join makes the node a member. It founds a cluster if it has no stored state and
 // was told nobody to join through; otherwise it tries until somebody lets it in.
 func (n *Node) join(ctx context.Context) error {
+	err := n.inside(ctx, func(context.Context) error {
+		n.member = n.member || !n.kv.Empty()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	if !n.member && len(n.cfg.Bootstrap) == 0 {
 		return n.found(ctx)
 	}
@@ -41,7 +49,12 @@ func (n *Node) join(ctx context.Context) error {
 
 // found begins a new cluster, of which this node is the only member.
 func (n *Node) found(ctx context.Context) error {
-	return n.enter(ctx, func(ctx context.Context) error { return n.overlay.Join(ctx) })
+	return n.inside(ctx, func(ctx context.Context) error {
+		if err := n.overlay.Join(ctx); err != nil {
+			return err
+		}
+		return n.kv.Found(ctx)
+	})
 }
 
 // reopen is how a node that was a member before comes back when nobody lets it in.
@@ -58,7 +71,7 @@ func (n *Node) reopen(ctx context.Context) error {
 		return err
 	}
 	n.log.Warn("no member lets this node in; it opens a ring and waits for the others there", "err", err)
-	return n.enter(ctx, func(ctx context.Context) error { return n.overlay.Join(ctx) })
+	return n.inside(ctx, func(ctx context.Context) error { return n.overlay.Join(ctx) })
 }
 
 // joinOnce tries every seed once. The error names each with what went wrong.
@@ -66,7 +79,7 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	began := time.Now()
 	seeds, failures := n.bootstrapPeers(ctx)
 	told := len(seeds)
-	err := n.enter(ctx, func(ctx context.Context) error {
+	err := n.inside(ctx, func(ctx context.Context) error {
 		seeds = n.addContacts(seeds)
 		if len(seeds) == 0 && len(failures) > 0 {
 			return nil
@@ -103,12 +116,21 @@ func (n *Node) bootstrapPeers(ctx context.Context) (peers []dht.Peer, failures [
 	return peers, failures
 }
 
-// addContacts adds the members that this node knew when it stopped.
+// addContacts adds the members that this node knew when it stopped, and those that
+// its store names.
 func (n *Node) addContacts(seeds []dht.Peer) []dht.Peer {
-	for _, record := range n.contacts {
-		if p, err := n.host.Env().Intern(record); err == nil && !p.Same(n.self()) {
+	add := func(p dht.Peer) {
+		if len(seeds) < maxContacts && !p.Same(n.self()) && !slices.ContainsFunc(seeds, p.Same) {
 			seeds = append(seeds, p)
 		}
+	}
+	for _, record := range n.contacts {
+		if p, err := n.host.Env().Intern(record); err == nil {
+			add(p)
+		}
+	}
+	for p := range n.kv.Peers() {
+		add(p)
 	}
 	return seeds
 }
@@ -123,15 +145,6 @@ func (n *Node) refusal(peers []dht.Peer, since time.Time) error {
 		}
 	}
 	return nil
-}
-
-// enter runs f, which makes the node a member, inside the monitor.
-func (n *Node) enter(ctx context.Context, f func(context.Context) error) error {
-	var failed error
-	if err := n.host.Do(ctx, func(ctx context.Context) { failed = f(ctx) }); err != nil {
-		return err
-	}
-	return failed
 }
 
 // Refused is why a node ended: a member it should join through will not have it.

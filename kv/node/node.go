@@ -9,6 +9,7 @@ import (
 
 	"dyschord/dht"
 	"dyschord/dht/overlays"
+	"dyschord/kv"
 	"dyschord/kv/store"
 	"dyschord/net/p2p"
 	"dyschord/net/wire"
@@ -23,6 +24,7 @@ type Node struct {
 	store   store.Store
 	host    *p2p.Host
 	overlay dht.Overlay
+	kv      *kv.Node
 	web     listeners
 	metrics *metrics
 	began   time.Time
@@ -30,12 +32,14 @@ type Node struct {
 	member   bool     // it was part of a cluster before this start
 	contacts [][]byte // members it knew then
 
-	company bool // it has had a neighbour in this run; guarded by the monitor
+	kept    [][]byte // contacts on disk
+	company bool     // it has had a neighbour in this run; guarded by the monitor
 
 	now    condition
 	ctx    context.Context // of the node's own goroutines
 	cancel context.CancelFunc
 	own    sync.WaitGroup
+	left   chan struct{} // closed when the node has handed over
 	stop   sync.Once
 	done   chan struct{} // closed when the node has ended
 	err    error         // why it ended by itself; written before done is closed
@@ -48,7 +52,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, began: time.Now(), done: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log, began: time.Now(), left: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.now.set(Starting)
 	if err := n.assemble(ctx); err != nil {
@@ -83,11 +87,34 @@ func (n *Node) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.host.Do(ctx, func(context.Context) { n.overlay = build(n.host.Env()) }); err != nil {
+	err = n.inside(ctx, func(context.Context) error {
+		n.overlay = build(n.host.Env())
+		n.kv, err = kv.New(n.host.Env(), n.overlay, n.store, n.storing())
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	n.host.Serve(n.overlay)
+	n.host.Serve(n.overlay, n.kv)
 	return n.host.Start()
+}
+
+// storing is how the node takes part in the store.
+func (n *Node) storing() kv.Config {
+	return kv.Config{
+		Space: n.cfg.Space, Slots: n.cfg.Slots, Replicas: n.cfg.Replicas,
+		Heartbeat: n.cfg.Heartbeat, MaxValue: n.cfg.MaxValue,
+		Fatal: func(err error) { n.fail(fmt.Errorf("the disk failed: %w", err)) },
+	}
+}
+
+// inside runs f as an activity of the node and returns its error.
+func (n *Node) inside(ctx context.Context, f func(context.Context) error) error {
+	var failed error
+	if err := n.host.Do(ctx, func(ctx context.Context) { failed = f(ctx) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // agreed is what all members of a cluster must have in common.
@@ -136,6 +163,9 @@ func (n *Node) openData() (key p2p.Key, inc uint32, err error) {
 // live is the node's life from joining on.
 func (n *Node) live() {
 	err := n.join(n.ctx)
+	if err == nil {
+		err = n.inside(n.ctx, n.kv.Start)
+	}
 	if n.ctx.Err() != nil {
 		return
 	}
@@ -145,7 +175,26 @@ func (n *Node) live() {
 	}
 	n.now.move(Joining, Ready)
 	n.log.Info("ready", "node", n.ID(), "peer", n.host.PeerID())
+	n.serve()
+}
+
+// serve looks after a member until it ends or has left.
+func (n *Node) serve() {
 	n.keepContacts(n.ctx)
+	ticker := time.NewTicker(contactEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.left:
+			wait(n.ctx, linger)
+			n.fail(nil)
+			return
+		case <-ticker.C:
+			n.keepContacts(n.ctx)
+		}
+	}
 }
 
 // fail ends the node for a reason of its own. It does not wait.

@@ -16,6 +16,7 @@ import (
 	"dyschord/chord"
 	"dyschord/dht"
 	"dyschord/dht/overlays"
+	"dyschord/kv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -104,6 +105,78 @@ func agree(t *testing.T, nodes []*Node) {
 	}
 }
 
+func settled(t *testing.T, nodes ...*Node) {
+	t.Helper()
+	for _, n := range nodes {
+		if err := n.Settled(deadline(t), len(nodes)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// put and get are operations of a client at n.
+func (n *Node) put(ctx context.Context, key, value string) error {
+	return n.inside(ctx, func(ctx context.Context) error {
+		_, _, err := n.kv.Put(ctx, []byte(key), kv.Put{Value: []byte(value)})
+		return err
+	})
+}
+
+func (n *Node) get(ctx context.Context, key string) (value string, err error) {
+	return value, n.inside(ctx, func(ctx context.Context) error {
+		item, _, err := n.kv.Get(ctx, []byte(key))
+		value = string(item.Value)
+		return err
+	})
+}
+
+// expect requires a value at every node.
+func expect(t *testing.T, key, want string, nodes ...*Node) {
+	t.Helper()
+	for _, n := range nodes {
+		if got, err := n.get(deadline(t), key); err != nil || got != want {
+			t.Errorf("%s: key %s has %q, %v; want %q", n.ID(), key, got, err, want)
+		}
+	}
+}
+
+func TestAValuePutAtOneNodeIsReadAtAll(t *testing.T) {
+	nodes := cluster(t, 5, "")
+	settled(t, nodes...)
+	for i, n := range nodes {
+		key := fmt.Sprint("key ", i)
+		if err := n.put(deadline(t), key, "value of "+key); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, key, "value of "+key, nodes...)
+	}
+}
+
+func TestLeaveHandsOver(t *testing.T) {
+	nodes := cluster(t, 4, "")
+	settled(t, nodes...)
+	if err := nodes[0].put(deadline(t), "key", "value"); err != nil {
+		t.Fatal(err)
+	}
+	for len(nodes) > 1 {
+		leaver := nodes[0]
+		nodes = nodes[1:]
+		if err := leaver.Leave(deadline(t)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the node ends by itself", func() bool { return ended(leaver) })
+		if leaver.Err() != nil {
+			t.Errorf("the node ended with %v", leaver.Err())
+		}
+		settled(t, nodes...)
+		expect(t, "key", "value", nodes...)
+	}
+	if err := nodes[0].Leave(deadline(t)); !errors.Is(err, kv.ErrLastNode) {
+		t.Errorf("the last node left: %v", err)
+	}
+	expect(t, "key", "value", nodes...)
+}
+
 func TestNodesFindEachOther(t *testing.T) {
 	agree(t, cluster(t, 5, ""))
 }
@@ -145,6 +218,10 @@ func TestAllNodesRestartAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	nodes := cluster(t, 5, dir)
 	agree(t, nodes)
+	settled(t, nodes...)
+	if err := nodes[3].put(deadline(t), "key", "value"); err != nil {
+		t.Fatal(err)
+	}
 	addrs := nodes[0].Addrs()
 	for _, n := range nodes {
 		eventually(t, "contacts are on disk", func() bool { _, member, _ := n.dir.peers(); return member })
@@ -163,6 +240,8 @@ func TestAllNodesRestartAtOnce(t *testing.T) {
 	}
 	ready(t, nodes...)
 	agree(t, nodes)
+	settled(t, nodes...)
+	expect(t, "key", "value", nodes...)
 }
 
 // nobody is a multiaddr where nothing listens.

@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"dyschord/dht"
+	"dyschord/kv"
 )
 
 // Check is one condition of readiness.
@@ -34,6 +36,32 @@ func (n *Node) Ready(ctx context.Context) error {
 		}
 		if !wait(ctx, pollEvery) {
 			return fmt.Errorf("not ready: %s: %s: %w", missing[0].Name, missing[0].Why, ctx.Err())
+		}
+	}
+}
+
+// Settled waits until at least members nodes are up and every slot has all its
+// copies. It returns ctx's error, with what is missing, when ctx ends first.
+func (n *Node) Settled(ctx context.Context, members int) error {
+	for {
+		var seen kv.Survey
+		err := n.inside(ctx, func(ctx context.Context) (err error) {
+			seen, err = n.kv.Survey(ctx)
+			return err
+		})
+		up := 0
+		for _, m := range seen.Members {
+			if m.State == "up" {
+				up++
+			}
+		}
+		switch {
+		case err == nil && up >= members && seen.UnderReplicated == 0:
+			return nil
+		case errors.Is(err, dht.ErrClosed):
+			return err
+		case !wait(ctx, 5*pollEvery):
+			return fmt.Errorf("%d of %d nodes are up, %d slots lack copies: %w", up, members, seen.UnderReplicated, ctx.Err())
 		}
 	}
 }
