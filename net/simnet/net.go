@@ -71,6 +71,9 @@ func (n *Net) Seed() uint64 { return n.cfg.Seed }
 // Now is the virtual time since the start.
 func (n *Net) Now() time.Duration { return time.Duration(n.now) }
 
+// Events counts the events run so far.
+func (n *Net) Events() uint64 { return n.events }
+
 // Nodes are all nodes that were ever added, in that order, dead ones too. The
 // slice must not be changed.
 func (n *Net) Nodes() []*Node { return n.nodes }
