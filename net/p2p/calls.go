@@ -184,15 +184,23 @@ func (h *Host) observe(x *call, err error, took time.Duration) {
 		h.counters.Busy.Add(1)
 	}
 	if h.cfg.OnEvent != nil {
-		done := RPCDone{Message: x.kind.Name, Took: took}
-		if err != nil {
-			done.Code = dht.AsError(err).Code
-		}
-		h.cfg.OnEvent(done)
+		h.cfg.OnEvent(RPCDone{Message: x.kind.Name, Code: codeOf(err), Took: took})
 	}
 	if h.cfg.LogRPC {
 		h.log.Info("rpc", "message", x.kind.Name, "peer", x.to, "took", took, "err", err)
 	}
+}
+
+// codeOf is the code of an error, 0 for none.
+func codeOf(err error) uint16 {
+	var coded *dht.Error
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &coded):
+		return coded.Code
+	}
+	return dht.ErrInternal.Code
 }
 
 // The ways in which a call ends without an answer. Each is one of dht's errors, with

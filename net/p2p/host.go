@@ -88,7 +88,11 @@ func New(cfg Config) (*Host, error) {
 	h.book.keep(h.self.Ref)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.netCtx, h.netCancel = context.WithCancel(context.Background())
-	if h.net, err = newNet(cfg, h.pid); err != nil {
+	resources, err := limits(cfg)
+	if err == nil {
+		h.net, err = newNet(cfg, h.pid, resources)
+	}
+	if err != nil {
 		h.cancel()
 		h.netCancel()
 		return nil, err

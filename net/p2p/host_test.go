@@ -2,7 +2,9 @@ package p2p
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,7 +12,18 @@ import (
 	"dyschord/dht"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the tests and looks for goroutines they have left. Started by a
+// benchmark, this binary is the server it calls.
+func TestMain(m *testing.M) {
+	if os.Getenv(serverEnv) != "" {
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newHost starts a host on loopback that is closed with the test.
 func newHost(t testing.TB, cfg Config, setup func(dht.Env) []dht.Service) *Host {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -11,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
@@ -42,9 +45,14 @@ type libp2pNet struct {
 	noise *noise.Transport
 }
 
-func newNet(cfg Config, pid peer.ID) (n *libp2pNet, err error) {
-	n = &libp2pNet{mux: mss.NewMultistreamMuxer[protocol.ID]()}
+// newNet sets up what cfg describes. It closes resources with the rest.
+func newNet(cfg Config, pid peer.ID, resources network.ResourceManager) (n *libp2pNet, err error) {
+	n = &libp2pNet{rcmgr: resources, mux: mss.NewMultistreamMuxer[protocol.ID]()}
 	n.mux.AddHandler(wire.Protocol, nil)
+	if os.Getenv("GOLOG_LOG_LEVEL") == "" {
+		// libp2p logs to the standard error by itself; what matters it returns as errors.
+		gologshim.SetDefaultHandler(slog.DiscardHandler)
+	}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -55,9 +63,6 @@ func newNet(cfg Config, pid peer.ID) (n *libp2pNet, err error) {
 		return n, err
 	}
 	if err = n.peers.AddPrivKey(pid, cfg.Key.priv); err != nil {
-		return n, err
-	}
-	if n.rcmgr, err = limits(cfg); err != nil {
 		return n, err
 	}
 	n.swarm, err = swarm.NewSwarm(pid, n.peers, eventbus.NewBus(),
