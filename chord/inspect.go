@@ -74,3 +74,19 @@ func (n *Node) Explain(why dht.Reason) string {
 	}
 	return fmt.Sprintf("unknown rule %d", why.Rule)
 }
+
+// Finger is the paper's finger[i], counted from 0: the first node known at or after
+// self + 2^i, in the successor list or the fingers; this node itself if there is none.
+func (n *Node) Finger(i int) dht.Peer {
+	s, self := n.cfg.space, n.env.Self()
+	best := self
+	if p, ok := n.table.finger(s, self.ID, i); ok {
+		best = p
+	}
+	if p, ok := fingers(n.ring.Successors()).finger(s, self.ID, i); ok {
+		if best == self || s.Sub(p.ID, self.ID).Less(s.Sub(best.ID, self.ID)) {
+			best = p
+		}
+	}
+	return best
+}

@@ -150,11 +150,29 @@ func (c *Cluster) Prefill(n int) {
 	for range n {
 		m := &Member{}
 		c.Members = append(c.Members, m)
-		m.Node = c.Net.Add(func(env dht.Env) []dht.Service {
-			m.Overlay = c.factory(env)
-			return []dht.Service{m.Overlay}
-		})
+		m.Node = c.Net.Add(m.idle(c))
 	}
+	c.Perfect()
+}
+
+// PrefillID makes a member with a chosen identifier that waits for Perfect.
+func (c *Cluster) PrefillID(id uint64) *Member {
+	m := &Member{}
+	c.Members = append(c.Members, m)
+	m.Node = c.Net.AddID(dht.NewID(0, id), m.idle(c))
+	return m
+}
+
+// idle is the setup of a member that does not join by itself.
+func (m *Member) idle(c *Cluster) simnet.Setup {
+	return func(env dht.Env) []dht.Service {
+		m.Overlay = c.factory(env)
+		return []dht.Service{m.Overlay}
+	}
+}
+
+// Perfect gives all members the tables of full knowledge.
+func (c *Cluster) Perfect() {
 	for _, m := range c.Members {
 		m.Joined = true
 	}

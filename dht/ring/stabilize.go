@@ -24,18 +24,21 @@ func (r *Ring) Stabilize(ctx context.Context) {
 	}
 	r.stabilizing = true
 	defer func() { r.stabilizing = false }()
+	var dead dht.Peer
 	for r.member && ctx.Err() == nil {
-		if r.stabilize1(ctx) {
+		s := r.Successor()
+		if r.stabilize1(ctx, s, dead) {
 			return
 		}
+		dead = s
 	}
 }
 
-// stabilize1 reads the successor. If it lives, its list is taken over, and its
-// predecessor becomes the successor when it is closer and lives. It returns false
-// if the successor is dead and has been dropped, so that the next is to be read.
-func (r *Ring) stabilize1(ctx context.Context) (done bool) {
-	s := r.Successor()
+// stabilize1 reads the successor s. If it lives, its list is taken over, and its
+// predecessor becomes the successor when it is closer and lives; dead has been found
+// not to, a moment ago. It returns false if s is dead and has been dropped, so that
+// the next is to be read.
+func (r *Ring) stabilize1(ctx context.Context, s, dead dht.Peer) (done bool) {
 	if s == r.env.Self() { // alone: whoever has notified this node is its successor
 		r.stabilize2(ctx, r.pred)
 		return true
@@ -48,7 +51,7 @@ func (r *Ring) stabilize1(ctx context.Context) (done bool) {
 	case unclear:
 		return true
 	}
-	if dht.Between(r.env.Self().ID, st.Pred.ID, s.ID) && r.stabilize2(ctx, st.Pred) {
+	if p := st.Pred; p != dead && dht.Between(r.env.Self().ID, p.ID, s.ID) && r.stabilize2(ctx, st.Pred) {
 		return true
 	}
 	r.notify(ctx, st)
