@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"dyschord/dht"
@@ -52,13 +53,18 @@ func (r *Ring) ping(ctx context.Context, p dht.Peer) outcome {
 
 // ask sends req to p up to Config.Tries times, since one lost packet is no death, or
 // until deadAfter has passed: the Env waits longest for a peer that it has given up
-// again and again, which is evidence as well. A peer that answers but is no member is gone at once.
+// again and again, which is evidence as well. A peer that was taken for dead before
+// is asked once, and one that answers but is no member is gone at once.
 func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Message) (R, dht.Peer, outcome) {
 	var none R
 	calls := r.env.Calls()
 	defer calls.Close()
+	tries := r.cfg.Tries
+	if slices.Contains(r.lost, p) {
+		tries = 1
+	}
 	began := r.env.Now()
-	for range r.cfg.Tries {
+	for range tries {
 		calls.Start(p, req)
 		res, err := calls.Next(ctx)
 		if err != nil {
