@@ -53,27 +53,32 @@ type held struct {
 
 const never = math.MaxInt64
 
-// travel draws a message's fate: when it arrives (never on a clogged link), when
-// once more if it is duplicated, and false if it is lost.
-func (n *Net) travel(from, to *Node) (at, twice int64, ok bool) {
+// travel draws a message's fate: when it arrives (never on a clogged link), and
+// false if it is lost.
+func (n *Net) travel(from, to *Node) (at int64, ok bool) {
 	f := &n.faults
 	switch {
 	case n.link != nil && !n.link(from, to):
 		n.stats.Blocked++
-		return 0, 0, false
+		return 0, false
 	case f.Loss > 0 && n.rand.Float64() < f.Loss:
 		n.stats.Lost++
-		return 0, 0, false
+		return 0, false
 	case n.clogged != nil && n.clogged(from, to):
 		n.stats.Clogged++
-		return never, 0, true
+		return never, true
 	}
-	at = n.arrival(from, to)
-	if f.Duplicate > 0 && n.rand.Float64() < f.Duplicate {
-		n.stats.Duplicated++
-		twice = n.arrival(from, to) + int64(n.draw(f.Jitter+time.Millisecond)) + 1
+	return n.arrival(from, to), true
+}
+
+// again draws whether a request arrives a second time, and when.
+func (n *Net) again(from, to *Node) (at int64, ok bool) {
+	f := &n.faults
+	if f.Duplicate == 0 || n.clogged != nil || n.rand.Float64() >= f.Duplicate {
+		return 0, false
 	}
-	return at, twice, true
+	n.stats.Duplicated++
+	return n.arrival(from, to) + int64(n.draw(f.Jitter+time.Millisecond)) + 1, true
 }
 
 // arrival is the latency and what the faults add to it, in the order of the link.
