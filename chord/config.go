@@ -54,7 +54,7 @@ func (c Config) validate() error {
 	if c.Fingers < 1 || c.Fingers > 10_000 {
 		return fmt.Errorf("chord.fingers %d: 1 to 10000 is allowed", c.Fingers)
 	}
-	return nil
+	return c.Space.Validate()
 }
 
 func (c Config) resolve() (*settings, error) {

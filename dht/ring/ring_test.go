@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type member struct {
 	*Ring
 	world *world
 	lost  []dht.Peer
+	twin  dht.Peer // whom Locate names first, if not zero
 }
 
 // world is a ring of 8 bits whose lookups are answered by full knowledge.
@@ -107,6 +109,9 @@ func (m *member) Locate(_ context.Context, via dht.Peer, key dht.ID, n int) ([]d
 	}
 	s := m.world.cfg.Space
 	slices.SortFunc(owners, func(a, b dht.Peer) int { return s.Sub(a.ID, key).Cmp(s.Sub(b.ID, key)) })
+	if !m.twin.IsZero() {
+		owners = append([]dht.Peer{m.twin}, owners...)
+	}
 	return owners[:min(n, len(owners))], nil
 }
 
@@ -204,6 +209,11 @@ func TestJoinFails(t *testing.T) {
 	if err := w.join(30, 10); !errors.Is(err, dht.ErrNoRoute) || w.members[30].Member() {
 		t.Errorf("joining through a dead seed: %v", err)
 	}
+	w.members[30].twin = dht.Peer{ID: dht.NewID(0, 30), Ref: 77}
+	if err := w.join(30, 20); !errors.Is(err, dht.ErrRejected) || !strings.Contains(err.Error(), "1e is taken") {
+		t.Errorf("joining with an identifier that is taken: %v", err)
+	}
+	w.members[30].twin = dht.Peer{}
 	if err := w.join(30, 10, 20); err != nil {
 		t.Errorf("the second seed lives, but: %v", err)
 	}

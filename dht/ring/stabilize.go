@@ -51,7 +51,7 @@ func (r *Ring) stabilize1(ctx context.Context, s, dead dht.Peer) (done bool) {
 	case unclear:
 		return true
 	}
-	if p := st.Pred; p != dead && dht.Between(r.env.Self().ID, p.ID, s.ID) && r.stabilize2(ctx, st.Pred) {
+	if p := st.Pred; p != dead && dht.Between(r.env.Self().ID, p.ID, s.ID) && r.stabilize2(ctx, p) {
 		return true
 	}
 	r.notify(ctx, st)

@@ -1,0 +1,62 @@
+package overlays_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dyschord/chord"
+	"dyschord/dht"
+	"dyschord/dht/lookup"
+	"dyschord/dht/overlays"
+	"dyschord/net/simnet"
+)
+
+func TestUnknownAlgorithmNamesTheKnown(t *testing.T) {
+	_, err := overlays.New("pastry", overlays.Config{})
+	if err == nil || !strings.Contains(err.Error(), `"pastry"`) {
+		t.Fatalf("the error is %v", err)
+	}
+	for _, name := range overlays.Names() {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%q does not name %q", err, name)
+		}
+	}
+	if !slices.Contains(overlays.Names(), "chord") {
+		t.Errorf("the names are %v", overlays.Names())
+	}
+}
+
+// The settings reach the algorithm: those that all share as well as its own.
+func TestSettingsReachTheAlgorithm(t *testing.T) {
+	for _, name := range overlays.Names() {
+		cfg := overlays.Config{Space: dht.Space{Bits: 8}}
+		factory, err := overlays.New(name, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		world := simnet.New(simnet.Config{Space: cfg.Space})
+		defer world.Close()
+		world.Add(func(env dht.Env) []dht.Service {
+			o := factory(env)
+			if got := o.Table().Algorithm; got != name {
+				t.Errorf("%q made an overlay %q", name, got)
+			}
+			return []dht.Service{o}
+		})
+		for want, bad := range map[string]overlays.Config{
+			"3 bits":           {Space: dht.Space{Bits: 3}},
+			"lookup.alpha 99":  {Lookup: lookup.Config{Alpha: 99}},
+			"lookup.timeout":   {Lookup: lookup.Config{Timeout: time.Nanosecond}},
+			"chord.successors": {Chord: chord.Config{Successors: 99}},
+		} {
+			if name != "chord" && strings.HasPrefix(want, "chord.") {
+				continue
+			}
+			if _, err := overlays.New(name, bad); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %+v gives the error %v", name, bad, err)
+			}
+		}
+	}
+}
