@@ -210,7 +210,7 @@ func TestJoinFails(t *testing.T) {
 		t.Errorf("joining through a dead seed: %v", err)
 	}
 	w.members[30].twin = dht.Peer{ID: dht.NewID(0, 30), Ref: 77}
-	if err := w.join(30, 20); !errors.Is(err, dht.ErrRejected) || !strings.Contains(err.Error(), "1e is taken") {
+	if err := w.join(30, 20); !errors.Is(err, dht.ErrTaken) || !strings.Contains(err.Error(), "identifier 1e") {
 		t.Errorf("joining with an identifier that is taken: %v", err)
 	}
 	w.members[30].twin = dht.Peer{}
@@ -227,6 +227,7 @@ func TestJoinFails(t *testing.T) {
 func TestRestartDoesNotFindItself(t *testing.T) {
 	w := perfect(t, 2, 10, 20, 30, 40)
 	m := w.members[20]
+	m.twin = m.Peer() // what others still believe in
 	m.Crash()
 	m.Restart(m.setup)
 	if err := w.join(20, 40); err != nil {
