@@ -27,7 +27,7 @@ type gate struct {
 // Stop levels given to Pebble, and where the gate refuses batches before them:
 // values, and everything.
 const (
-	memTableStop, memTableBulky, memTableAll = 8, 5, 7
+	memTableStop, memTableBulky, memTableAll = 16, 12, 14
 	l0Stop, l0Bulky, l0All                   = 60, 30, 45
 	// Pebble blocks at 4,095 batches that wait for an fsync.
 	pendingBulky, pendingAll = 2048, 3072
