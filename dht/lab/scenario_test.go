@@ -112,11 +112,38 @@ func TestHostsComeBackUnderTheirIdentity(t *testing.T) {
 			again++
 		}
 	}
+	if w.tally.open != 0 || len(r.Lookups) < 3000 {
+		t.Errorf("%d lookups ended, %d did not", len(r.Lookups), w.tally.open)
+	}
 	if len(w.Net().Nodes()) != 50 || again < 40 || r.Share(Correct) < 0.9 {
 		t.Errorf("%d nodes, %d restarted, %.3f correct", len(w.Net().Nodes()), again, r.Share(Correct))
 	}
 	if want := 50 * 5.0 / 6; math.Abs(r.Nodes-want) > 5 {
 		t.Errorf("%.1f nodes up on average, want about %.1f", r.Nodes, want)
+	}
+}
+
+func TestSourcesAreApartAndExponential(t *testing.T) {
+	var first [2]time.Duration
+	var sum, squares float64
+	for host := range 2 {
+		var s source
+		s.seed(1, streamKeys, host)
+		first[host] = s.exp(time.Second)
+		for range 20_000 {
+			x := s.exp(time.Second).Seconds()
+			sum, squares = sum+x/40_000, squares+x*x/40_000
+		}
+	}
+	// Mean 1 and mean square 2; five standard errors.
+	if first[0] == first[1] || math.Abs(sum-1) > 0.025 || math.Abs(squares-2) > 0.12 {
+		t.Errorf("first draws %v, mean %.3f, mean square %.3f", first, sum, squares)
+	}
+	var a, b source
+	a.seed(1, streamKeys, 0)
+	b.seed(1, streamSessions, 0)
+	if a.id(dht.Space{}) == b.id(dht.Space{}) {
+		t.Error("two purposes draw the same")
 	}
 }
 

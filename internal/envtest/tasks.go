@@ -131,6 +131,21 @@ func everyRepeats(f *fixture) {
 	})
 }
 
+func everyStopsFromOutside(f *fixture) {
+	f.a.Do(func(ctx context.Context) {
+		runs := 0
+		stop := f.a.env.Every("tick", 10*time.Millisecond, 0, func(context.Context) { runs++ })
+		for runs == 0 && ctx.Err() == nil {
+			f.a.env.Sleep(ctx, time.Millisecond)
+		}
+		stop()
+		before := runs
+		if f.a.env.Sleep(ctx, 3*short); runs != before {
+			f.Errorf("%d runs after stop", runs-before)
+		}
+	})
+}
+
 func signalWakes(f *fixture) {
 	f.a.Do(func(ctx context.Context) {
 		env, woken, tried := f.a.env, 0, 0
@@ -206,7 +221,7 @@ func contactsSurvive(f *fixture) {
 
 func shutdownEndsWaits(f *fixture) {
 	results := map[string]error{}
-	var again error
+	var again, next error
 	var ended bool
 	f.a.Do(func(ctx context.Context) {
 		env := f.a.env
@@ -215,6 +230,10 @@ func shutdownEndsWaits(f *fixture) {
 				results[name] = block(ctx)
 				again = env.Sleep(context.Background(), time.Hour)
 				ended = ctx.Err() != nil
+				calls := env.Calls()
+				defer calls.Close()
+				calls.Start(f.b.peer, &request{})
+				_, next = calls.Next(ctx)
 			})
 		}
 		wait("sleep", func(ctx context.Context) error { return env.Sleep(ctx, time.Hour) })
@@ -234,7 +253,7 @@ func shutdownEndsWaits(f *fixture) {
 			f.Errorf("%s at shutdown: %v, want %v", name, err, dht.ErrClosed)
 		}
 	}
-	if !errors.Is(again, dht.ErrClosed) || !ended {
-		f.Errorf("a wait after shutdown: %v; context ended %v", again, ended)
+	if !errors.Is(again, dht.ErrClosed) || !errors.Is(next, dht.ErrClosed) || !ended {
+		f.Errorf("waits begun after shutdown: %v, %v; context ended %v", again, next, ended)
 	}
 }

@@ -47,6 +47,7 @@ func Test(t *testing.T, world func(t *testing.T) World) {
 		{"Sleep takes its time or ends with its context", sleepTakesTime},
 		{"contexts end by deadline, by cancel and with their parent", contextsEnd},
 		{"Every repeats without overlap until stopped", everyRepeats},
+		{"Every stops from outside", everyStopsFromOutside},
 		{"Signal wakes all that wait, and only those", signalWakes},
 		{"Block lets others run and returns f's error", blockLetsOthersRun},
 		{"contacts survive as records", contactsSurvive},

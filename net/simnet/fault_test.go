@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dyschord/dht"
+	"dyschord/internal/rto"
 )
 
 // call lets one node call another and returns how it ended.
@@ -180,6 +181,24 @@ func TestLateReplyIsATimeoutThatTeaches(t *testing.T) {
 	if _, err := call(t, nodes[0], services[0], nodes[1], &ping{}); err != nil {
 		t.Errorf("the second: %v, though the late reply taught", err)
 	}
+	if n.Stats().Late != 1 {
+		t.Errorf("%d late replies", n.Stats().Late)
+	}
+}
+
+func TestLateReplyDoesNotChangeAResult(t *testing.T) {
+	n, nodes, services := world(t, Config{Timeouts: rto.Config{Ceiling: sec}}, 2)
+	nodes[0].Await("calls", time.Minute, func(ctx context.Context) {
+		calls := services[0].env.Calls()
+		defer calls.Close()
+		calls.Start(nodes[1].Peer(), &hold{})
+		services[0].env.Sleep(ctx, 2*sec)
+		services[1].held[0].Send(&pong{}, nil)
+		services[0].env.Sleep(ctx, sec)
+		if res, err := calls.Next(ctx); err != nil || !errors.Is(res.Err, dht.ErrTimeout) || res.Msg != nil || !res.From.IsZero() || res.RTT != sec {
+			t.Errorf("%+v, %v", res, err)
+		}
+	})
 	if n.Stats().Late != 1 {
 		t.Errorf("%d late replies", n.Stats().Late)
 	}

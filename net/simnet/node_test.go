@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -72,7 +73,8 @@ func TestRestartIsTheNextIncarnation(t *testing.T) {
 	old := services[1].env
 	draw := old.Rand().Uint64()
 	call(t, nodes[0], services[0], nodes[1], &ping{N: 1})
-	nodes[0].Do("held", func(ctx context.Context) { dht.Call(ctx, services[0].env, first, &hold{}) })
+	var held error
+	nodes[0].Do("held", func(ctx context.Context) { _, held = dht.Call(ctx, services[0].env, first, &hold{}) })
 	n.RunFor(sec)
 	stale := services[1].held[0]
 	nodes[1].Crash()
@@ -87,7 +89,7 @@ func TestRestartIsTheNextIncarnation(t *testing.T) {
 	if services[1].env.Rand().Uint64() == draw {
 		t.Error("the restarted node draws the same random numbers")
 	}
-	stale.Send(&pong{}, nil) // reaches nobody, harms nobody
+	stale.Send(&pong{}, nil)
 	nodes[0].Await("call", sec, func(ctx context.Context) {
 		calls := services[0].env.Calls()
 		defer calls.Close()
@@ -99,10 +101,14 @@ func TestRestartIsTheNextIncarnation(t *testing.T) {
 	if !slices.Equal(services[1].got, []int{2}) {
 		t.Errorf("the restarted node got %v", services[1].got)
 	}
+	if n.RunFor(time.Minute); !errors.Is(held, dht.ErrTimeout) {
+		t.Errorf("a reply of the old run was: %v", held)
+	}
 }
 
 func TestReplyToARestartedCallerIsDropped(t *testing.T) {
-	n, nodes, services := world(t, Config{}, 2)
+	var trace bytes.Buffer
+	n, nodes, services := world(t, Config{Trace: &trace}, 2)
 	nodes[0].Do("call", func(ctx context.Context) {
 		dht.Call(ctx, services[0].env, nodes[1].Peer(), &ping{})
 		t.Error("the old run got its reply")
@@ -112,6 +118,29 @@ func TestReplyToARestartedCallerIsDropped(t *testing.T) {
 		nodes[0].Restart(func(dht.Env) []dht.Service { return nil })
 	})
 	n.RunFor(time.Minute)
+	if text := trace.String(); !strings.Contains(text, "request") || strings.Contains(text, "response") {
+		t.Errorf("trace:\n%s", text)
+	}
+}
+
+func TestCrashBeforeAnActivityBegins(t *testing.T) {
+	n, nodes, _ := world(t, Config{}, 1)
+	nodes[0].Do("never", func(context.Context) { t.Error("it began on a dead node") })
+	nodes[0].Crash()
+	n.RunFor(sec)
+}
+
+func TestNodeThatStopsTakesNoRequests(t *testing.T) {
+	n, nodes, services := world(t, Config{Disk: func(*Node) time.Duration { return 5 * sec }}, 2)
+	nodes[1].Do("write", func(ctx context.Context) { services[1].env.Block(ctx, func() error { return nil }) })
+	n.After(ms, func() { nodes[1].Stop() })
+	n.RunFor(sec)
+	if !nodes[1].Alive() {
+		t.Fatal("it did not wait for the disk")
+	}
+	if _, err := call(t, nodes[0], services[0], nodes[1], &ping{}); !errors.Is(err, dht.ErrTimeout) || len(services[1].got) != 0 {
+		t.Errorf("%v; the handler got %v", err, services[1].got)
+	}
 }
 
 func TestStopWaitsForActivities(t *testing.T) {
