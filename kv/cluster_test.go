@@ -133,7 +133,7 @@ func (m *member) boot(ctx context.Context, env dht.Env, kv *Node) {
 			seeds = nil
 		}
 		err := m.overlay.Join(ctx, seeds...)
-		if err != nil && m.founder && !kv.Empty() {
+		if err != nil && m.eldest() && !kv.Empty() {
 			err = m.overlay.Join(ctx) // all were down: somebody has to begin
 		}
 		if err == nil {
@@ -152,6 +152,16 @@ func (m *member) boot(ctx context.Context, env dht.Env, kv *Node) {
 		m.c.t.Errorf("start: %v", err)
 	}
 	m.joined = true
+}
+
+// eldest says whether no node that was added before this one is still a member.
+func (m *member) eldest() bool {
+	for _, other := range m.c.members {
+		if !other.gone {
+			return other == m
+		}
+	}
+	return false
 }
 
 // crash kills the node, with a part of what it had not synced.

@@ -292,6 +292,7 @@ type ack struct {
 	Slot    uint32
 	Epoch   uint64
 	Last    uint64
+	Com     uint64 // how far the member's index is
 	Outcome outcome
 }
 

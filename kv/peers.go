@@ -50,8 +50,8 @@ func (n *Node) peer(p dht.Peer) *peer {
 // is replaced, and nothing that safety rests on.
 func (n *Node) dead(p dht.Peer) bool {
 	known := n.peers.byRef[p.Ref]
-	if known == nil || known.silent.IsZero() {
-		return false
+	if known == nil || known.silent.IsZero() || known.mark < n.peers.beat-1 {
+		return false // never silent, or not listened to any more
 	}
 	return known.refused >= maxRefused || n.env.Now().Sub(known.silent) >= maxSilence*n.cfg.Heartbeat
 }
@@ -88,6 +88,9 @@ func (n *Node) partners() []*peer {
 	add := func(c *configuration) {
 		for _, p := range n.others(c.Members) {
 			known := n.peer(p)
+			if known.mark < n.peers.beat-1 {
+				known.silent, known.refused = time.Time{}, 0
+			}
 			if known.mark != n.peers.beat {
 				known.mark, known.needed = n.peers.beat, now
 				all = append(all, known)

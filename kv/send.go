@@ -97,7 +97,7 @@ func (n *Node) delivered(p parcel, a *ack) {
 		m.stuck = true
 		return
 	case a.Outcome == ackRun:
-		m.known = true
+		m.known, m.com = true, a.Com
 		n.acknowledge(p.s, p.l, p.member, a.Last)
 	case a.Outcome == gapRun:
 		m.known = true
@@ -137,7 +137,7 @@ func (n *Node) pack(o *outbox) (*appendRequest, []parcel) {
 			m.stuck = true
 			continue
 		}
-		m.sent, m.com = r.end(), r.Com
+		m.sent = r.end()
 		msg.Runs = append(msg.Runs, r)
 		parcels = append(parcels, p)
 		room -= size

@@ -43,7 +43,7 @@ type progress struct {
 	known  bool   // it has said where its log ends
 	acked  uint64 // on its disk
 	sent   uint64 // sent to it, perhaps lost
-	com    uint64 // the commit that it was told of
+	com    uint64 // how far its index was when it last answered
 	queued bool   // in the queue of records for that peer
 	stuck  bool   // refused or lost something: the next scan tries again
 }
@@ -98,13 +98,15 @@ func (n *Node) serving(s *slot) bool {
 	return s.lead != nil && s.lead.epoch == s.Cfg.Epoch && n.active(s, s.Cfg.Epoch)
 }
 
-// newest is the latest decided configuration known, or nil.
+// newest is the latest decided configuration known, or nil. It is not changed by
+// later ones: messages may hold it.
 func (s *slot) newest() *configuration {
 	if s.Next != nil {
 		return s.Next
 	}
 	if s.Cfg.Epoch > 0 {
-		return &s.Cfg
+		c := s.Cfg
+		return &c
 	}
 	return nil
 }

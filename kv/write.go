@@ -243,7 +243,7 @@ func (n *Node) onAppend(from dht.Peer, m *appendRequest, r dht.Reply) {
 		}
 		acks[i] = ack{Slot: run.Slot, Epoch: run.Epoch, Outcome: n.take(from, run)}
 		if s := n.held(run.Slot); s != nil {
-			acks[i].Last, cuts[i] = s.last, s.cuts
+			acks[i].Last, acks[i].Com, cuts[i] = s.last, s.Com, s.cuts
 		}
 	}
 	n.durably(func() {
@@ -291,7 +291,7 @@ func (n *Node) take(from dht.Peer, r *run) outcome {
 		}
 	}
 	const lag = 64 // versions that the index may be behind, so that it moves in larger steps
-	if com := min(r.Com, s.last); com > s.Com && (len(r.Records) == 0 || com-s.Com >= lag) {
+	if com := min(r.Com, s.last); com > s.Com && (len(fresh) == 0 || com-s.Com >= lag) {
 		if err := n.advance(s, com); err != nil {
 			n.env.Log().Warn("the index did not move", "slot", s.id, "err", err)
 		}
