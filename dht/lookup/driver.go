@@ -2,6 +2,7 @@ package lookup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"dyschord/dht"
@@ -54,8 +55,10 @@ func (d *Driver[S]) timed(ctx context.Context, key dht.ID, n int, f func(context
 	limited, cancel := d.env.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	err := f(limited, s)
-	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		err = dht.ErrTimeout
+	if err != nil && limited.Err() != nil && !errors.Is(err, dht.ErrClosed) {
+		if err = ctx.Err(); err == nil {
+			err = dht.ErrTimeout
+		}
 	}
 	route := s.finish()
 	route.Took = s.elapsed()

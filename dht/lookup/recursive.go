@@ -128,6 +128,9 @@ func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
 		if d.handOver(ctx, m, step, trail) {
 			return
 		}
+		if ctx.Err() != nil {
+			return
+		}
 		trail.Timeouts++
 		d.router.Suspect(step.Peer)
 	}
