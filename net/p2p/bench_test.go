@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -13,7 +14,9 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -40,9 +43,12 @@ func BenchmarkCalls(b *testing.B) {
 			for _, callers := range []int{1, 64} {
 				b.Run(fmt.Sprintf("%s/size=%d/callers=%d", way.name, size, callers), func(b *testing.B) {
 					run(callers, size, callers) // connections are up, time-outs learnt
+					before := cpuTime() + server.cpuTime()
 					b.ResetTimer()
 					run(b.N, size, callers)
 					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+					used := cpuTime() + server.cpuTime() - before
+					b.ReportMetric(float64(used.Microseconds())/float64(b.N), "cpu-us/call")
 				})
 			}
 		}
@@ -50,7 +56,31 @@ func BenchmarkCalls(b *testing.B) {
 }
 
 // serverAddrs is where the other process listens.
-type serverAddrs struct{ host, libp2p, tcp string }
+type serverAddrs struct {
+	host, libp2p, tcp string
+	pid               int
+}
+
+// cpuTime is what this process has used of the processors.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// cpuTime is the same of the other process, in steps of 10 ms; 0 where there is no /proc.
+func (s serverAddrs) cpuTime() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+	if err != nil {
+		return 0
+	}
+	var user, system int64
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	fmt.Sscan(fields[11]+" "+fields[12], &user, &system)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
 
 const serverEnv = "DYSCHORD_BENCH_SERVER"
 
@@ -79,7 +109,7 @@ func startServer(b *testing.B) (at serverAddrs) {
 		b.Fatal(err)
 	}
 	fields := strings.Fields(line)
-	return serverAddrs{fields[0], fields[1], fields[2]}
+	return serverAddrs{fields[0], fields[1], fields[2], cmd.Process.Pid}
 }
 
 // serve is the life of the other process: it ends with its standard input.

@@ -39,23 +39,41 @@ type calls struct {
 	h       *Host
 	open    []*call // started; only the activity touches it
 	pending int     // likewise
+	begun   bool    // likewise: first is in use
 
 	mu     sync.Mutex
 	ended  []dht.Result
 	closed bool
 	wake   chan struct{}
+
+	// Room for the one call that most sets have.
+	first     call
+	firstOpen [1]*call
+	firstEnd  [1]dht.Result
 }
 
 func (h *Host) newCalls() *calls {
-	return &calls{h: h, wake: make(chan struct{}, 1)}
+	c := &calls{h: h, wake: make(chan struct{}, 1)}
+	c.open, c.ended = c.firstOpen[:0], c.firstEnd[:0]
+	return c
+}
+
+// newCall returns an empty call.
+func (c *calls) newCall() *call {
+	if c.begun {
+		return new(call)
+	}
+	c.begun = true
+	return &c.first
 }
 
 // Start implements dht.Calls.
 func (c *calls) Start(to dht.Peer, req dht.Message) {
-	x := &call{to: to, req: req, set: c, began: time.Now()}
+	x := c.newCall()
+	x.to, x.req, x.set, x.began = to, req, c, time.Now()
 	c.pending++
 	if err := c.h.launch(x); err != nil {
-		c.finish(x, dht.Peer{}, nil, err)
+		c.finish(x, time.Now(), dht.Peer{}, nil, err)
 		return
 	}
 	c.open = append(c.open, x)
@@ -126,14 +144,18 @@ func (c *calls) pop() (r dht.Result, ok bool) {
 
 // wait leaves the monitor until a result may be there.
 func (c *calls) wait(ctx context.Context) error {
+	done, closed := ctx.Done(), c.h.ctx.Done()
+	if done == closed {
+		done = nil
+	}
 	c.h.leave()
 	defer c.h.enter()
 	select {
 	case <-c.wake:
 		return nil
-	case <-c.h.ctx.Done():
+	case <-closed:
 		return dht.ErrClosed
-	case <-ctx.Done():
+	case <-done:
 		return c.h.over(ctx)
 	}
 }
@@ -157,10 +179,10 @@ func (c *calls) Close() {
 	c.open, c.pending = nil, 0
 }
 
-// finish ends x with msg or err. Whoever calls it has taken x.set, so that it is
+// finish ends x at a time, with msg or err. Whoever calls it has taken x.set, so that it is
 // called once for each x; no lock is held.
-func (c *calls) finish(x *call, from dht.Peer, msg dht.Message, err error) {
-	took := time.Since(x.began)
+func (c *calls) finish(x *call, now time.Time, from dht.Peer, msg dht.Message, err error) {
+	took := now.Sub(x.began)
 	c.h.observe(x, err, took)
 	c.mu.Lock()
 	defer c.mu.Unlock()

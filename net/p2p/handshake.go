@@ -141,6 +141,10 @@ func (h *Host) welcome(s network.Stream, pid peer.ID) error {
 	if diff := wire.Mismatch(theirs.Settings, h.cfg.Settings); diff != "" {
 		answer.Refusal = diff // seen from there
 	}
+	if reason != "" {
+		h.refusals.note(h.log, pid, s.Conn().RemoteMultiaddr().String(), reason)
+		h.counters.Refused.Add(1)
+	}
 	first, err := wire.AppendHello(nil, answer)
 	if err == nil {
 		_, err = s.Write(first)
@@ -149,8 +153,6 @@ func (h *Host) welcome(s network.Stream, pid peer.ID) error {
 		return err
 	}
 	if reason != "" {
-		h.refusals.note(h.log, pid, s.Conn().RemoteMultiaddr().String(), reason)
-		h.counters.Refused.Add(1)
 		return s.Close()
 	}
 	if l == nil {

@@ -94,8 +94,7 @@ func TestAnotherAlgorithmIsRefusedNamingBoth(t *testing.T) {
 	if r := a.Refusals(); len(r) != 1 || r[0].Reason != here || r[0].PeerID != b.PeerID() {
 		t.Errorf("refusals at the caller: %+v", r)
 	}
-	b.until("it has noted the refusal", func() bool { return len(b.Refusals()) == 1 })
-	if r := b.Refusals(); r[0].Reason != there || r[0].PeerID != a.PeerID() {
+	if r := b.Refusals(); len(r) != 1 || r[0].Reason != there || r[0].PeerID != a.PeerID() {
 		t.Errorf("refusals at the called: %+v", r)
 	}
 	if res := a.call(a.knows(b), &echo{}); !strings.HasSuffix(res.Err.Error(), here) {
@@ -104,11 +103,9 @@ func TestAnotherAlgorithmIsRefusedNamingBoth(t *testing.T) {
 }
 
 func TestOneIdentifierCannotBeTakenTwice(t *testing.T) {
-	three := dht.NewID(0, 3)
-	narrow := Config{Space: dht.Space{Bits: 4}}
-	taken := narrow
-	taken.ID = &three
-	middle, first, second := newNode(t, narrow), newNode(t, taken), newNode(t, taken)
+	two, three := dht.NewID(0, 2), dht.NewID(0, 3)
+	narrow := func(id *dht.ID) Config { return Config{Space: dht.Space{Bits: 4}, ID: id} }
+	middle, first, second := newNode(t, narrow(&two)), newNode(t, narrow(&three)), newNode(t, narrow(&three))
 
 	// The holder itself refuses.
 	res := second.call(second.knows(first), &echo{})
@@ -132,11 +129,9 @@ func TestOneIdentifierCannotBeTakenTwice(t *testing.T) {
 }
 
 func TestChosenIdentifiersReachOthers(t *testing.T) {
-	nine := dht.NewID(0, 9)
-	narrow := Config{Space: dht.Space{Bits: 4, Hash: dht.Trivial}}
-	chosen := narrow
-	chosen.ID = &nine
-	a, b := newNode(t, narrow), newNode(t, chosen)
+	two, nine := dht.NewID(0, 2), dht.NewID(0, 9)
+	narrow := func(id *dht.ID) Config { return Config{Space: dht.Space{Bits: 4, Hash: dht.Trivial}, ID: id} }
+	a, b := newNode(t, narrow(&two)), newNode(t, narrow(&nine))
 	if b.Env().Self().ID != nine {
 		t.Errorf("self is %v", b.Env().Self())
 	}

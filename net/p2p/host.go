@@ -34,6 +34,7 @@ type Host struct {
 
 	net      *libp2pNet
 	book     *book
+	hear     func(record []byte) (dht.Peer, error) // book.hear
 	codec    *wire.Codec
 	services map[uint16]dht.Service // by message code; fixed at Start
 	serving  []dht.Service
@@ -71,6 +72,7 @@ func New(cfg Config) (*Host, error) {
 		started:  make(chan struct{}),
 	}
 	h.local = &local{h: h}
+	h.hear = h.book.hear
 	var err error
 	if h.listen, err = parseAddrs("listen address", cfg.Listen); err != nil {
 		return nil, err

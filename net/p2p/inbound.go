@@ -112,7 +112,7 @@ func (in *inbound) accept(f wire.Frame) error {
 		in.refuse(f.ID, dht.ErrBusy)
 		return nil
 	}
-	msg, err := h.codec.DecodePayload(f.Code, f.Data, h.book.hear)
+	msg, err := h.codec.DecodePayload(f.Code, f.Data, h.hear)
 	if err != nil {
 		h.log.Debug("request refused", "peer", in.l.pid, "err", err)
 		in.refuse(f.ID, err)

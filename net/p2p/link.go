@@ -41,7 +41,7 @@ func (l *link) start(x *call) error {
 	case l.gone:
 		return errUnknownPeer
 	case l.out != nil:
-		return l.out.send(x)
+		return l.out.send(x, x.began)
 	case l.dialing:
 		return l.wait(x)
 	case x.began.Before(l.until):
@@ -94,12 +94,13 @@ func (l *link) dial() {
 // connected puts the waiting calls on their way.
 func (l *link) connected(o *outbound) {
 	failed := map[*call]error{}
+	now := time.Now()
 	l.mu.Lock()
 	calls := l.takeWaiting()
 	l.fails, l.until = 0, time.Time{}
 	l.out = o
 	for _, x := range calls {
-		if err := o.send(x); err != nil {
+		if err := o.send(x, now); err != nil {
 			failed[x] = err
 		}
 	}
@@ -144,7 +145,7 @@ func (l *link) end(x *call, err error) {
 	x.set = nil
 	l.mu.Unlock()
 	if set != nil {
-		set.finish(x, dht.Peer{}, nil, err)
+		set.finish(x, time.Now(), dht.Peer{}, nil, err)
 	}
 }
 

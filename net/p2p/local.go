@@ -40,7 +40,7 @@ func (l *local) end(x *call, m dht.Message, err error) {
 	x.set = nil
 	l.mu.Unlock()
 	if set != nil {
-		set.finish(x, l.h.self, m, err)
+		set.finish(x, time.Now(), l.h.self, m, err)
 	}
 }
 

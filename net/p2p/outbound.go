@@ -72,7 +72,7 @@ func (o *outbound) run() {
 }
 
 // send queues x. The caller holds the link's lock.
-func (o *outbound) send(x *call) error {
+func (o *outbound) send(x *call, now time.Time) error {
 	if int(o.active.Load()) >= o.l.h.cfg.InFlight {
 		return dht.ErrBusy
 	}
@@ -86,17 +86,19 @@ func (o *outbound) send(x *call) error {
 	if x.set != nil {
 		o.active.Add(1)
 	}
-	x.sent = time.Now()
-	o.used = x.sent
-	x.due = x.sent.Add(o.l.h.timeouts.of(x.to.Ref, x.kind.Waits))
-	o.arm(o.look(x))
+	x.sent, o.used = now, now
+	x.due = now.Add(o.l.h.timeouts.of(x.to.Ref, x.kind.Waits))
+	o.arm(o.look(x, now))
 	return nil
 }
 
 // look is when to look at x next: when it is due, and before that, if it waits for
 // other nodes, to see whether the connection lives.
-func (o *outbound) look(x *call) time.Time {
-	if soon := time.Now().Add(o.l.h.cfg.Stall / 2); x.kind.Waits == dht.Network && soon.Before(x.due) {
+func (o *outbound) look(x *call, now time.Time) time.Time {
+	if x.kind.Waits != dht.Network {
+		return x.due
+	}
+	if soon := now.Add(o.l.h.cfg.Stall / 2); soon.Before(x.due) {
 		return soon
 	}
 	return x.due
@@ -120,7 +122,7 @@ func (o *outbound) expire() {
 	o.l.mu.Unlock()
 	for _, d := range due {
 		o.l.h.timeouts.gaveUp(d.x.to.Ref)
-		d.set.finish(d.x, dht.Peer{}, nil, dht.ErrTimeout)
+		d.set.finish(d.x, now, dht.Peer{}, nil, dht.ErrTimeout)
 	}
 	switch silent := now.Sub(time.Unix(0, o.heard.Load())); {
 	case waiting && silent >= o.l.h.cfg.Stall:
@@ -161,7 +163,7 @@ func (o *outbound) takeDue(now time.Time) (due []over) {
 			x.set = nil
 			continue
 		}
-		if look := o.look(x); next.IsZero() || look.Before(next) {
+		if look := o.look(x, now); next.IsZero() || look.Before(next) {
 			next = look
 		}
 	}
@@ -179,7 +181,7 @@ func (o *outbound) read() error {
 		if err != nil {
 			return err
 		}
-		o.heard.Store(time.Now().UnixNano())
+		o.heard.Store(o.reader.now.UnixNano())
 		message, whole, err := assembler.Add(frame)
 		if err != nil {
 			return err
@@ -206,14 +208,14 @@ func (o *outbound) answer(f wire.Frame) error {
 		return nil
 	}
 	if f.Type == wire.Failure {
-		set.finish(x, o.peer, nil, wire.DecodeFailure(f))
+		set.finish(x, o.reader.now, o.peer, nil, wire.DecodeFailure(f))
 		return nil
 	}
-	msg, err := o.l.h.codec.DecodePayload(f.Code, f.Data, o.l.h.book.hear)
+	msg, err := o.l.h.codec.DecodePayload(f.Code, f.Data, o.l.h.hear)
 	if err != nil {
 		msg = nil
 	}
-	set.finish(x, o.peer, msg, err)
+	set.finish(x, o.reader.now, o.peer, msg, err)
 	return nil
 }
 
@@ -226,7 +228,7 @@ func (o *outbound) take(id uint32) (*call, *calls) {
 		return nil, nil
 	}
 	if x.kind.Waits == dht.Never {
-		o.l.h.timeouts.learn(x.to.Ref, time.Since(x.sent))
+		o.l.h.timeouts.learn(x.to.Ref, o.reader.now.Sub(x.sent))
 	}
 	return x, o.drop(x)
 }
@@ -248,7 +250,7 @@ func (o *outbound) give(x *call, err error) {
 	set := o.drop(x)
 	o.l.mu.Unlock()
 	if set != nil {
-		set.finish(x, dht.Peer{}, nil, err)
+		set.finish(x, time.Now(), dht.Peer{}, nil, err)
 	}
 }
 
@@ -286,7 +288,7 @@ func (o *outbound) end(cause error) {
 		calls := o.takeAll()
 		o.l.mu.Unlock()
 		for _, c := range calls {
-			c.set.finish(c.x, dht.Peer{}, nil, o.fate(c.x))
+			c.set.finish(c.x, time.Now(), dht.Peer{}, nil, o.fate(c.x))
 		}
 	})
 }

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"io"
+	"time"
 
 	"dyschord/net/wire"
 )
@@ -17,6 +18,7 @@ type reader struct {
 	buf   []byte
 	begin int // of what was read and not yet returned
 	end   int
+	now   time.Time // when the last bytes arrived
 }
 
 func newReader(from io.Reader, stats *counters) *reader {
@@ -51,6 +53,7 @@ func (r *reader) fill(n int) error {
 		r.makeRoom(n)
 		got, err := r.from.Read(r.buf[r.end:])
 		r.end += got
+		r.now = time.Now()
 		r.counters.BytesReceived.Add(uint64(got))
 		if err != nil && r.end-r.begin < n {
 			return err

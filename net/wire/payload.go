@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 
 	"dyschord/dht"
 )
@@ -25,15 +26,9 @@ func (c *Codec) AppendPayload(dst []byte, m dht.Message, record func(ref uint32)
 }
 
 func appendContacts(dst []byte, m dht.Message, record func(uint32) []byte) ([]byte, error) {
-	var few [8]uint32
-	refs := few[:0]
-	m.EachPeer(func(p *dht.Peer) {
-		if p.Ref != 0 {
-			refs = append(refs, p.Ref)
-		}
-	})
-	slices.Sort(refs)
-	refs = slices.Compact(refs)
+	g := gatherers.Get().(*gatherer)
+	defer gatherers.Put(g)
+	refs := g.refsOf(m)
 	if len(refs) > dht.MaxPeers {
 		return dst, fmt.Errorf("wire: message %d mentions %d peers, at most %d are allowed", m.Code(), len(refs), dht.MaxPeers)
 	}
@@ -48,6 +43,32 @@ func appendContacts(dst []byte, m dht.Message, record func(uint32) []byte) ([]by
 		dst = append(dst, contact...)
 	}
 	return dst, nil
+}
+
+// gatherer collects the Refs in a message. It is reused, since every message needs
+// one and a closure for each would cost more than most messages.
+type gatherer struct {
+	refs  []uint32
+	visit func(*dht.Peer)
+}
+
+var gatherers = sync.Pool{New: func() any {
+	g := new(gatherer)
+	g.visit = func(p *dht.Peer) {
+		if p.Ref != 0 {
+			g.refs = append(g.refs, p.Ref)
+		}
+	}
+	return g
+}}
+
+// refsOf returns the distinct Refs of m in ascending order, good until the next call.
+func (g *gatherer) refsOf(m dht.Message) []uint32 {
+	g.refs = g.refs[:0]
+	m.EachPeer(g.visit)
+	slices.Sort(g.refs)
+	g.refs = slices.Compact(g.refs)
+	return g.refs
 }
 
 // DecodePayload reads what AppendPayload writes and puts the receiver's own Refs
@@ -111,19 +132,39 @@ func uvarint(b []byte, limit uint64) (uint64, []byte, error) {
 }
 
 func (t contacts) translate(m dht.Message, intern func([]byte) (dht.Peer, error)) error {
-	var failed error
-	m.EachPeer(func(p *dht.Peer) {
-		if p.Ref == 0 {
-			*p = dht.Peer{}
-			return
-		}
-		local, err := t.lookup(p.Ref, intern)
-		if err != nil && failed == nil {
-			failed = err
-		}
-		p.ID, p.Ref = local.ID, local.Ref
-	})
-	return failed
+	r := translators.Get().(*translator)
+	r.table, r.intern, r.failed = t, intern, nil
+	m.EachPeer(r.visit)
+	err := r.failed
+	r.table, r.intern, r.failed = nil, nil, nil
+	translators.Put(r)
+	return err
+}
+
+// translator puts the receiver's Refs into a message. It is reused, as gatherer is.
+type translator struct {
+	table  contacts
+	intern func([]byte) (dht.Peer, error)
+	failed error // the first
+	visit  func(*dht.Peer)
+}
+
+var translators = sync.Pool{New: func() any {
+	r := new(translator)
+	r.visit = r.translate
+	return r
+}}
+
+func (r *translator) translate(p *dht.Peer) {
+	if p.Ref == 0 {
+		*p = dht.Peer{}
+		return
+	}
+	local, err := r.table.lookup(p.Ref, r.intern)
+	if err != nil && r.failed == nil {
+		r.failed = err
+	}
+	p.ID, p.Ref = local.ID, local.Ref
 }
 
 func (t contacts) lookup(ref uint32, intern func([]byte) (dht.Peer, error)) (dht.Peer, error) {
