@@ -79,8 +79,12 @@ func (c *simCtx) end(err error) {
 	if c.Err() != nil {
 		return
 	}
-	c.err, c.timer = err, 0
+	c.err = err
 	e := c.env
+	if c.timer != 0 {
+		c.timer = 0
+		e.net.queue.calledOff()
+	}
 	if c.watchers > 0 {
 		e.wakeIf(func(w *coro) error {
 			if w.ctx == nil {
@@ -101,15 +105,15 @@ func (c *simCtx) end(err error) {
 	e.doneCtxs = open
 }
 
+func (c *simCtx) off(seq uint64) bool { return c.timer != seq || c.env.dead }
+
 // fire ends the context by its deadline.
-func (c *simCtx) fire(seq uint64) {
-	if c.timer != seq || c.env.dead {
-		return
-	}
+func (c *simCtx) fire(uint64) {
 	if later, paused := c.env.net.paused(c.env.node); paused {
 		c.timer = c.env.net.queue.push(later, c)
 		return
 	}
+	c.timer = 0
 	c.end(context.DeadlineExceeded)
 }
 

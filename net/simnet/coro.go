@@ -131,7 +131,11 @@ func (c *coro) wake(err error) {
 
 // unwait takes c from everything that could wake it.
 func (c *coro) unwait() {
-	c.timer, c.disk = 0, false
+	c.disk = false
+	if c.timer != 0 {
+		c.timer = 0
+		c.net.queue.calledOff()
+	}
 	if c.ctx != nil {
 		c.ctx.watch(-1)
 		c.ctx = nil
@@ -146,15 +150,15 @@ func (c *coro) unwait() {
 	}
 }
 
+func (c *coro) off(seq uint64) bool { return c.timer != seq }
+
 // fire ends a Sleep or a Block.
-func (c *coro) fire(seq uint64) {
-	if c.timer != seq {
-		return
-	}
+func (c *coro) fire(uint64) {
 	if later, paused := c.net.paused(c.env.node); paused {
 		c.timer = c.net.queue.push(later, c)
 		return
 	}
+	c.timer = 0
 	c.net.note(tick, c.env.node, nil, c.name, 0)
 	c.wake(nil)
 }

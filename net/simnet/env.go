@@ -159,11 +159,10 @@ type periodic struct {
 
 func (p *periodic) stop() { p.stopped, p.f = true, nil }
 
+func (p *periodic) off(uint64) bool { return p.stopped || p.env.dead || p.env.closing }
+
 func (p *periodic) fire(uint64) {
 	e := p.env
-	if p.stopped || e.dead || e.closing {
-		return
-	}
 	if later, paused := e.net.paused(e.node); paused {
 		e.net.queue.push(later, p)
 		return
@@ -175,7 +174,7 @@ func (p *periodic) fire(uint64) {
 func (p *periodic) run(*coro) {
 	e := p.env
 	p.f(&e.root)
-	if p.stopped || e.dead || e.closing {
+	if p.off(0) {
 		return
 	}
 	wait := p.d

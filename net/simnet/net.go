@@ -128,6 +128,10 @@ func (n *Net) step(limit int64) bool {
 	}
 	ev := n.queue.pop()
 	n.now = ev.at
+	if ev.act.off(ev.seq) {
+		n.queue.dead = max(0, n.queue.dead-1)
+		return true
+	}
 	n.events++
 	ev.act.fire(ev.seq)
 	return true
@@ -154,7 +158,8 @@ func (n *Net) At(t time.Duration, f func()) { n.After(t-n.Now(), f) }
 
 type callback func()
 
-func (f callback) fire(uint64) { f() }
+func (f callback) fire(uint64)     { f() }
+func (f callback) off(uint64) bool { return false }
 
 func (n *Net) after(d time.Duration) int64 {
 	if d <= 0 {

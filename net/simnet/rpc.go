@@ -81,6 +81,8 @@ func (r *rpc) hopeless() bool {
 		n.link != nil && !(n.link(r.env.node, target) && n.link(target, r.env.node))
 }
 
+func (r *rpc) off(uint64) bool { return false }
+
 // fire is the arrival of the request, and later that of the reply.
 func (r *rpc) fire(uint64) {
 	if r.replied {
@@ -127,12 +129,11 @@ func (r *rpc) arrive() {
 // expiry is an rpc as the event of its time-out.
 type expiry rpc
 
+func (x *expiry) off(uint64) bool { return x.done || x.env.dead }
+
 func (x *expiry) fire(uint64) {
 	r := (*rpc)(x)
 	e := r.env
-	if r.done || e.dead {
-		return
-	}
 	if later, paused := e.net.paused(e.node); paused {
 		r.timeout = e.net.queue.push(later, x)
 		return
@@ -145,13 +146,16 @@ func (x *expiry) fire(uint64) {
 	e.net.kindOf(r.req.Code()).timeouts++
 	e.rto.GiveUp(r.to.Ref)
 	e.inFlight--
-	r.from = 0
+	r.from, r.timeout = 0, 0
 	r.end(nil, dht.ErrTimeout)
 }
 
 // end gives the caller its result.
 func (r *rpc) end(msg dht.Message, err error) {
 	r.done = true
+	if r.timeout != 0 {
+		r.env.net.queue.calledOff()
+	}
 	r.msg, r.err, r.rtt = msg, err, r.env.net.now-r.start
 	s := r.set
 	if s.closed {

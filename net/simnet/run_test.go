@@ -51,6 +51,57 @@ func TestQueueIsOrdered(t *testing.T) {
 	}
 }
 
+// marked is an action that is off for the numbers marked so.
+type marked map[uint64]bool
+
+func (marked) fire(uint64)           {}
+func (m marked) off(seq uint64) bool { return m[seq] }
+
+func TestQueueDropsWhatIsCalledOff(t *testing.T) {
+	var q queue
+	r := rand.New(rand.NewPCG(3, 4))
+	called := marked{}
+	var want []event
+	for range 20_000 {
+		at := r.Int64N(1000)
+		if seq := q.push(at, called); r.IntN(10) > 0 {
+			called[seq] = true
+			q.calledOff()
+		} else {
+			want = append(want, event{at: at, seq: seq})
+		}
+	}
+	if len(q.events) > 2*len(want)+2048 {
+		t.Errorf("%d events are held for %d that are due", len(q.events), len(want))
+	}
+	sort.Slice(want, func(i, j int) bool { return want[i].before(&want[j]) })
+	for len(q.events) > 0 {
+		if got := q.pop(); got.act.off(got.seq) {
+			continue
+		} else if len(want) == 0 || got.at != want[0].at || got.seq != want[0].seq {
+			t.Fatalf("popped %v, want %v", got, want[0])
+		}
+		want = want[1:]
+	}
+	if len(want) > 0 {
+		t.Errorf("%d events are lost", len(want))
+	}
+}
+
+func TestDeadlinesThatAreNotReachedCostNothing(t *testing.T) {
+	n, nodes, services := world(t, Config{}, 2)
+	nodes[0].Await("many", time.Hour, func(ctx context.Context) {
+		for range 20_000 {
+			brief, cancel := services[0].env.WithTimeout(ctx, 24*time.Hour)
+			dht.Call(brief, services[0].env, nodes[1].Peer(), &ping{})
+			cancel()
+		}
+	})
+	if held := len(n.queue.events); held > 3000 || n.Events() > 50_000 {
+		t.Errorf("%d events in the queue, %d were run", held, n.Events())
+	}
+}
+
 func TestRunForAdvancesTheClockExactly(t *testing.T) {
 	n, _, _ := world(t, Config{}, 0)
 	var at []time.Duration

@@ -128,6 +128,8 @@ type copied struct {
 	sealed *sealed
 }
 
+func (d *copied) off(uint64) bool { return false }
+
 func (d *copied) fire(uint64) {
 	n := d.env.net
 	target := n.nodes[d.to.Ref-1]
