@@ -149,7 +149,11 @@ func (st *storm) draw() {
 	if st.rng.IntN(8) == 0 {
 		f.ReorderBy = 10 * time.Second
 	}
-	st.h.dups = f.Duplicate > 0
+	if st.h.dups = f.Duplicate > 0; st.h.dups {
+		// A repeated request may be carried out after a refusal, so no refusal is
+		// binding: a full disk would leave more open ends than can be checked.
+		st.rates["full disk"] = 0
+	}
 	st.net.SetFaults(f)
 }
 

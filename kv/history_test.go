@@ -125,10 +125,17 @@ func (h *history) check(t testing.TB) {
 	for key, events := range byKey {
 		// Writes without an answer that nobody read can be left out: they may come
 		// last. Only if there is no order without them are they tried everywhere.
-		if h.linearizable(events, func(e *event) bool { return e.op == opPut && seen[e.value] }) == porcupine.Ok {
-			continue
+		verdict := porcupine.Unknown
+		for _, keep := range []func(*event) bool{
+			func(e *event) bool { return e.op == opPut && seen[e.value] },
+			func(e *event) bool { return e.op == opDelete || seen[e.value] },
+			func(*event) bool { return true },
+		} {
+			if verdict = h.linearizable(events, keep); verdict == porcupine.Ok {
+				break
+			}
 		}
-		switch h.linearizable(events, func(*event) bool { return true }) {
+		switch verdict {
 		case porcupine.Illegal:
 			t.Errorf("key %s is not linearizable:\n%s", key, list(events))
 		case porcupine.Unknown:
