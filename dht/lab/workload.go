@@ -11,13 +11,13 @@ import (
 type Outcome uint8
 
 const (
-	// Correct: the owners named are those of the moment when the lookup ended.
+	// Correct means that the owners named are those of the moment when it ended.
 	Correct Outcome = iota
-	// Incorrect: it named others.
+	// Incorrect means that it named others.
 	Incorrect
-	// Failed: it ended with an error.
+	// Failed means that it ended with an error.
 	Failed
-	// Cut: its origin crashed before it ended. Such lookups are not judged.
+	// Cut means that its origin crashed before it ended. Such lookups are not judged.
 	Cut
 )
 

@@ -36,11 +36,23 @@ type env struct {
 }
 
 func (n *Net) newEnv(nd *Node) *env {
-	e := &env{net: n, node: nd, inc: nd.inc}
+	e := &nd.first
+	if e.net != nil {
+		e = &env{}
+	}
+	e.net, e.node, e.inc = n, nd, nd.inc
 	e.root.env = e
 	e.pcg.Seed(mix(n.cfg.Seed, uint64(nd.ref), streamRand), uint64(nd.inc))
 	e.rand = *rand.New(&e.pcg)
 	return e
+}
+
+// release forgets what a run that is over held; the run itself may be remembered
+// by messages under way, and by its node.
+func (e *env) release() {
+	e.dead = true
+	e.services = [maxServices]dht.Service{}
+	e.rto, e.owed, e.log, e.doneCtxs = rto.Table{}, nil, nil, nil
 }
 
 // here checks that the running activity is one of this node and may block.
@@ -96,7 +108,7 @@ func (e *env) wakeIf(f func(*coro) error) {
 // ended is called after each activity; the last one completes a shutdown.
 func (e *env) ended() {
 	if e.closing && !e.dead && e.coros == nil {
-		e.dead = true
+		e.release()
 		e.node.env = nil
 		e.net.note(stopped, e.node, nil, "", 0)
 	}

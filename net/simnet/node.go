@@ -21,6 +21,7 @@ type Node struct {
 	ref, inc uint32
 	env      *env  // nil while it does not run
 	host     *host // nil while clock and scheduling are perfect
+	first    env   // the first run, which most nodes have alone: beside the node it is in reach
 }
 
 // host is what may be wrong with a node's machine.
@@ -141,6 +142,7 @@ func (nd *Node) Crash() {
 		return
 	}
 	nd.env, e.dead = nil, true
+	defer e.release()
 	nd.net.note(crashed, nd, nil, "", 0)
 	for c := e.coros; c != nil; {
 		next := c.next

@@ -145,4 +145,4 @@ func (d *copied) fire(uint64) {
 // discard is the Reply of a copied request.
 type discard struct{}
 
-func (discard) Send(m dht.Message, err error) { outcome(m, err) }
+func (discard) Send(m dht.Message, err error) { _, _ = outcome(m, err) }
