@@ -69,6 +69,7 @@ func (s *suite) tests() []namedTest {
 		{"ConcurrentJoins", s.concurrentJoins},
 		{"JoinsDuringLookups", s.joinsDuringLookups},
 		{"CrashOfThirtyPercent", s.crash},
+		{"OneCrashIsRepairedInSeconds", s.repair},
 		{"Leave", s.leave},
 		{"RestartIsANewIncarnation", s.restart},
 		{"ChurnKeepsInvariant", s.churn},

@@ -59,7 +59,7 @@ func (r *Ring) handleLeave(from dht.Peer, m *leave) error {
 // succeed replaces left, a predecessor that has said good-bye, by the p it named,
 // if p lives.
 func (r *Ring) succeed(ctx context.Context, left, p dht.Peer) {
-	if r.ping(ctx, p) == alive && r.pred.Same(left) && r.member {
+	if r.ping(ctx, p, r.cfg.Tries) == alive && r.pred.Same(left) && r.member {
 		r.setPredecessor(p)
 	}
 }

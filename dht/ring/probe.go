@@ -28,7 +28,7 @@ type place struct {
 // read asks p for its place in the ring. An answer by an earlier run of the node
 // than p, overtaken by its restart, says nothing.
 func (r *Ring) read(ctx context.Context, p dht.Peer) (place, outcome) {
-	st, from, outcome := ask[*state](ctx, r, p, &read{})
+	st, from, outcome := ask[*state](ctx, r, p, &read{}, r.cfg.Tries)
 	if outcome != alive {
 		return place{}, outcome
 	}
@@ -42,24 +42,24 @@ func (r *Ring) read(ctx context.Context, p dht.Peer) (place, outcome) {
 	return place{from, st}, alive
 }
 
-// ping asks whether p lives and is a member. A later run of the node is not p.
-func (r *Ring) ping(ctx context.Context, p dht.Peer) outcome {
-	_, from, outcome := ask[*here](ctx, r, p, &ping{})
+// ping asks, at most so many times, whether p lives and is a member. A later run of
+// the node is not p.
+func (r *Ring) ping(ctx context.Context, p dht.Peer, tries int) outcome {
+	_, from, outcome := ask[*here](ctx, r, p, &ping{}, tries)
 	if outcome == alive && p.Inc != 0 && from.Inc > p.Inc {
 		return gone
 	}
 	return outcome
 }
 
-// ask sends req to p up to Config.Tries times, since one lost packet is no death, or
-// until deadAfter has passed: the Env waits longest for a peer that it has given up
-// again and again, which is evidence as well. A peer that was taken for dead before
-// is asked once, and one that answers but is no member is gone at once.
-func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Message) (R, dht.Peer, outcome) {
+// ask sends req to p up to tries times, since one lost packet is no death, or until
+// deadAfter has passed: the Env waits longest for a peer that it has given up again
+// and again, which is evidence as well. A peer that was taken for dead before is
+// asked once, and one that answers but is no member is gone at once.
+func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Message, tries int) (R, dht.Peer, outcome) {
 	var none R
 	calls := r.env.Calls()
 	defer calls.Close()
-	tries := r.cfg.Tries
 	if slices.Contains(r.lost, p) {
 		tries = 1
 	}
@@ -71,6 +71,7 @@ func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Messag
 			return none, dht.Peer{}, unclear
 		}
 		if res.Err == nil {
+			r.lost = without(r.lost, res.From)
 			reply, err := dht.As[R](res.Msg)
 			return reply, res.From, verdict(err)
 		}

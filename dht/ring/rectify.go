@@ -26,9 +26,11 @@ func (r *Ring) rectify(n dht.Peer) {
 	}
 }
 
-// rectifyIfDead takes n for the predecessor if p, which is closer, is dead.
+// rectifyIfDead takes n for the predecessor if p, which is closer, is dead. That n
+// does not know p, or no more, is evidence already, and if p lives it makes itself
+// known in its next round: so one try less than elsewhere.
 func (r *Ring) rectifyIfDead(ctx context.Context, p, n dht.Peer) {
-	if r.ping(ctx, p) == gone && r.pred == p && r.member {
+	if r.ping(ctx, p, max(1, r.cfg.Tries-1)) == gone && r.pred == p && r.member {
 		r.lose(p)
 		r.setPredecessor(n)
 	}
@@ -48,7 +50,7 @@ func (r *Ring) Suspect(p dht.Peer) {
 	}
 	r.probing = append(slices.Clone(r.probing), p)
 	r.env.Go("ring.suspect", func(ctx context.Context) {
-		verdict := r.ping(ctx, p)
+		verdict := r.ping(ctx, p, r.cfg.Tries)
 		if r.probing = without(r.probing, p); len(r.probing) == 0 {
 			r.probing = nil
 		}

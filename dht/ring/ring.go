@@ -170,6 +170,10 @@ func (r *Ring) behind(head dht.Peer, list []dht.Peer) []dht.Peer {
 	return out
 }
 
+// without is list less p: list itself if p is not in it, else a new one.
 func without(list []dht.Peer, p dht.Peer) []dht.Peer {
+	if !slices.ContainsFunc(list, p.Same) {
+		return list
+	}
 	return slices.DeleteFunc(slices.Clone(list), p.Same)
 }
