@@ -61,8 +61,7 @@ type Access struct {
 	Hops  int    // forwarding hops of the lookup; 0 when the members were known
 }
 
-// NodeInfo is the answer of GET /v1/node. Limits and Gateway are filled in by the
-// gateway where they are its own.
+// NodeInfo is the answer of GET /v1/node.
 type NodeInfo struct {
 	ID         string    `json:"id"`
 	PeerID     string    `json:"peer_id"`
@@ -77,8 +76,8 @@ type NodeInfo struct {
 	Slots      int       `json:"slots"`
 	Replicas   int       `json:"replicas"`
 	Started    time.Time `json:"started"`
-	Uptime     float64   `json:"uptime_seconds"` // filled in by the gateway from Started
-	Limits     Limits    `json:"limits"`         // filled in by the gateway
+	Uptime     float64   `json:"uptime"` // seconds; filled in by the gateway from Started
+	Limits     Limits    `json:"limits"` // filled in by the gateway
 }
 
 // Limits are what the gateway enforces.
@@ -87,6 +86,7 @@ type Limits struct {
 	ValueBytes       int `json:"value_bytes"`
 	ContentTypeBytes int `json:"content_type_bytes"`
 	InFlight         int `json:"in_flight"`
+	BodyBytes        int `json:"body_bytes"` // of all requests in flight together
 }
 
 // Ring is the answer of GET /v1/ring.

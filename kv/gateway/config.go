@@ -23,6 +23,9 @@ type Config struct {
 	// MaxInFlight is the number of requests served at once; more are answered with
 	// status 429. Health checks and metrics are not counted. Default 1024.
 	MaxInFlight int
+	// MaxBodyBytes is the memory, in bytes, that bodies of writes in flight may take
+	// together; more are answered with status 429. Default 256 MiB, at least MaxValue.
+	MaxBodyBytes int
 	// Timeout ends an operation. Default 15 s. The node's own is the better one, so
 	// this should be longer.
 	Timeout time.Duration
@@ -94,6 +97,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.MaxValue, 1<<20)
 	orDefault(&c.Replicas, 3)
 	orDefault(&c.MaxInFlight, 1024)
+	orDefault(&c.MaxBodyBytes, max(256<<20, c.MaxValue))
 	orDefault(&c.Timeout, 15*time.Second)
 	orDefault(&c.BodyTimeout, 30*time.Second)
 	orDefault(&c.WriteTimeout, 30*time.Second)
@@ -128,6 +132,7 @@ func (c Config) validate() error {
 		{"MaxValue", int64(c.MaxValue)},
 		{"Replicas", int64(c.Replicas)},
 		{"MaxInFlight", int64(c.MaxInFlight)},
+		{"MaxBodyBytes", int64(c.MaxBodyBytes)},
 		{"Timeout", int64(c.Timeout)},
 		{"BodyTimeout", int64(c.BodyTimeout)},
 		{"WriteTimeout", int64(c.WriteTimeout)},
@@ -137,6 +142,9 @@ func (c Config) validate() error {
 		if field.value <= 0 {
 			return fmt.Errorf("gateway: %s is %d: more than 0 is allowed", field.name, field.value)
 		}
+	}
+	if c.MaxBodyBytes < c.MaxValue {
+		return fmt.Errorf("gateway: MaxBodyBytes is %d: at least MaxValue, %d, is allowed", c.MaxBodyBytes, c.MaxValue)
 	}
 	for i, token := range c.Tokens {
 		if len(token.Secret) < minSecret {
