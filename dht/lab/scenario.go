@@ -106,8 +106,12 @@ func (s Scenario) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"join interval", s.JoinEvery}, {"session", s.Churn.Session}, {"down time", s.Churn.Down},
-		{"warm-up", s.WarmUp}, {"measured time", s.Measure}, {"drain", s.Drain},
+		{"join interval", s.JoinEvery},
+		{"session", s.Churn.Session},
+		{"down time", s.Churn.Down},
+		{"warm-up", s.WarmUp},
+		{"measured time", s.Measure},
+		{"drain", s.Drain},
 	} {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("%s %v: 0 and more is allowed", d.name, d.value))

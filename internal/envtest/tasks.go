@@ -10,6 +10,15 @@ import (
 	"dyschord/dht"
 )
 
+// pause sleeps, and says whether nothing went wrong.
+func (f *fixture) pause(ctx context.Context, env dht.Env, d time.Duration) bool {
+	err := env.Sleep(ctx, d)
+	if err != nil {
+		f.Errorf("Sleep(%v): %v", d, err)
+	}
+	return err == nil
+}
+
 func activitiesBeginInOrder(f *fixture) {
 	f.a.Do(func(ctx context.Context) {
 		var began []int
@@ -19,11 +28,7 @@ func activitiesBeginInOrder(f *fixture) {
 		if len(began) != 0 {
 			f.Error("an activity began before its starter blocked")
 		}
-		for len(began) < 5 {
-			if err := f.a.env.Sleep(ctx, time.Millisecond); err != nil {
-				f.Error(err)
-				return
-			}
+		for len(began) < 5 && f.pause(ctx, f.a.env, time.Millisecond) {
 		}
 		if !slices.IsSorted(began) {
 			f.Errorf("activities began as %v", began)
@@ -42,7 +47,9 @@ func activitiesExclude(f *fixture) {
 						f.Error("two activities at once")
 					}
 					inside--
-					dht.Call(ctx, env, f.b.peer, &request{})
+					if _, err := dht.Call(ctx, env, f.b.peer, &request{}); err != nil {
+						f.Error(err)
+					}
 				}
 				ended++
 				done.Notify()
@@ -110,7 +117,7 @@ func everyRepeats(f *fixture) {
 				f.Error("Every overlaps itself")
 			}
 			inside = true
-			env.Sleep(ctx, 10*time.Millisecond)
+			f.pause(ctx, env, 10*time.Millisecond)
 			inside = false
 			if runs++; runs == 3 {
 				stop()
@@ -124,7 +131,7 @@ func everyRepeats(f *fixture) {
 				return
 			}
 		}
-		env.Sleep(ctx, 5*short)
+		f.pause(ctx, env, 5*short)
 		if runs != 3 {
 			f.Errorf("%d runs, want none after stop", runs)
 		}
@@ -135,12 +142,11 @@ func everyStopsFromOutside(f *fixture) {
 	f.a.Do(func(ctx context.Context) {
 		runs := 0
 		stop := f.a.env.Every("tick", 10*time.Millisecond, 0, func(context.Context) { runs++ })
-		for runs == 0 && ctx.Err() == nil {
-			f.a.env.Sleep(ctx, time.Millisecond)
+		for runs == 0 && f.pause(ctx, f.a.env, time.Millisecond) {
 		}
 		stop()
 		before := runs
-		if f.a.env.Sleep(ctx, 3*short); runs != before {
+		if f.pause(ctx, f.a.env, 3*short) && runs != before {
 			f.Errorf("%d runs after stop", runs-before)
 		}
 	})
@@ -159,15 +165,13 @@ func signalWakes(f *fixture) {
 				}
 			})
 		}
-		for tried < 3 {
-			env.Sleep(ctx, time.Millisecond)
+		for tried < 3 && f.pause(ctx, env, time.Millisecond) {
 		}
-		if env.Sleep(ctx, short); woken != 0 {
+		if f.pause(ctx, env, short) && woken != 0 {
 			f.Error("a Notify before the Wait ended it")
 		}
 		sig.Notify()
-		for woken < 3 && ctx.Err() == nil {
-			env.Sleep(ctx, time.Millisecond)
+		for woken < 3 && f.pause(ctx, env, time.Millisecond) {
 		}
 		brief, cancel := env.WithTimeout(ctx, short)
 		defer cancel()
@@ -183,11 +187,10 @@ func blockLetsOthersRun(f *fixture) {
 		failed := errors.New("disk on fire")
 		env.Go("other", func(context.Context) { ran = true })
 		begun := false
-		if err := env.Block(ctx, func() error { begun = true; return failed }); err != failed || !begun {
+		if err := env.Block(ctx, func() error { begun = true; return failed }); !errors.Is(err, failed) || !begun {
 			f.Errorf("Block: %v, f begun %v", err, begun)
 		}
-		for !ran && ctx.Err() == nil {
-			env.Sleep(ctx, time.Millisecond)
+		for !ran && f.pause(ctx, env, time.Millisecond) {
 		}
 		ended, cancel := env.WithTimeout(ctx, time.Hour)
 		cancel()
@@ -245,7 +248,7 @@ func shutdownEndsWaits(f *fixture) {
 			_, err := calls.Next(ctx)
 			return err
 		})
-		env.Sleep(ctx, short)
+		f.pause(ctx, env, short)
 	})
 	f.a.Stop()
 	for _, name := range []string{"sleep", "signal", "calls"} {

@@ -265,8 +265,12 @@ func TestRequestsInFlightAreBounded(t *testing.T) {
 
 func TestConfigIsValidated(t *testing.T) {
 	for _, c := range []Config{
-		{Space: dht.Space{Bits: 3}}, {Faults: Faults{Loss: 1.5}}, {Faults: Faults{Duplicate: math.NaN()}},
-		{Faults: Faults{Jitter: -1}}, {InFlight: -1}, {Bytes: -1},
+		{Space: dht.Space{Bits: 3}},
+		{Faults: Faults{Loss: 1.5}},
+		{Faults: Faults{Duplicate: math.NaN()}},
+		{Faults: Faults{Jitter: -1}},
+		{InFlight: -1},
+		{Bytes: -1},
 	} {
 		if err := c.Validate(); err == nil {
 			t.Errorf("%+v was accepted", c)
@@ -281,7 +285,9 @@ func TestLatencyModels(t *testing.T) {
 	_, nodes, _ := world(t, Config{Seed: 5}, 200)
 	var mean float64
 	for _, m := range []Latency{
-		Uniform{10 * ms, 50 * ms}, Plane{Side: 150 * ms}, Plane{Side: 150 * ms, Access: 10 * ms, Min: ms},
+		Uniform{10 * ms, 50 * ms},
+		Plane{Side: 150 * ms},
+		Plane{Side: 150 * ms, Access: 10 * ms, Min: ms},
 		Matrix{OneWay: [][]time.Duration{{0, 30 * ms}, {30 * ms, 0}}, Local: ms},
 	} {
 		mean = 0

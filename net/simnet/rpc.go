@@ -75,10 +75,14 @@ func (r *rpc) look() int64 {
 
 // hopeless says whether a caller that looks after its connection would give up.
 func (r *rpc) hopeless() bool {
-	n := r.env.net
+	return r.lost || r.env.net.now >= r.limit || r.server != nil && r.server.dead || r.cut()
+}
+
+// cut says whether the connection is closed in either direction.
+func (r *rpc) cut() bool {
+	n, caller := r.env.net, r.env.node
 	target := n.nodes[r.to.Ref-1]
-	return r.lost || n.now >= r.limit || r.server != nil && r.server.dead ||
-		n.link != nil && !(n.link(r.env.node, target) && n.link(target, r.env.node))
+	return n.link != nil && (!n.link(caller, target) || !n.link(target, caller))
 }
 
 func (r *rpc) off(uint64) bool { return false }
