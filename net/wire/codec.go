@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/fxamacker/cbor/v2"
@@ -23,6 +24,7 @@ const (
 type Codec struct {
 	kinds   map[uint16]dht.Kind
 	weights map[uint16]weigher
+	shapes  map[uint16]*shape // nil for types that are left to the library
 	enc     cbor.UserBufferEncMode
 	dec     cbor.DecMode
 	buffers sync.Pool // of *bytes.Buffer, which lend their methods to the caller's slice
@@ -34,6 +36,7 @@ func NewCodec(kinds []dht.Kind) *Codec {
 	c := &Codec{
 		kinds:   make(map[uint16]dht.Kind, len(kinds)),
 		weights: make(map[uint16]weigher, len(kinds)),
+		shapes:  make(map[uint16]*shape, len(kinds)),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 	for _, k := range kinds {
@@ -44,7 +47,11 @@ func NewCodec(kinds []dht.Kind) *Codec {
 			panic(fmt.Sprintf("wire: %s has no New", k.Name))
 		}
 		c.kinds[k.Code] = k
-		c.weights[k.Code] = weigherOf(k.New())
+		m := k.New()
+		c.weights[k.Code] = weigherOf(m)
+		if t := reflect.TypeOf(m); t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+			c.shapes[k.Code] = shapeOf(t.Elem(), 0)
+		}
 	}
 	c.enc, c.dec = modes()
 	return c
@@ -81,9 +88,18 @@ func (c *Codec) Kind(code uint16) (dht.Kind, bool) {
 // Append writes the body of m behind dst and returns the longer slice. m is only
 // read. On an error dst is returned as it was.
 func (c *Codec) Append(dst []byte, m dht.Message) ([]byte, error) {
-	if _, known := c.kinds[m.Code()]; !known {
+	k, known := c.kinds[m.Code()]
+	if !known {
 		return dst, fmt.Errorf("wire: encode message %d: %w", m.Code(), dht.ErrUnknownMessage)
 	}
+	if s := c.shapes[k.Code]; s != nil {
+		return s.append(dst, reflect.ValueOf(m).Elem()), nil
+	}
+	return c.appendAny(dst, k, m)
+}
+
+// appendAny is Append by the library.
+func (c *Codec) appendAny(dst []byte, k dht.Kind, m dht.Message) ([]byte, error) {
 	buf := c.buffers.Get().(*bytes.Buffer)
 	*buf = *bytes.NewBuffer(dst)
 	err := c.enc.MarshalToBuffer(m, buf)
@@ -91,20 +107,32 @@ func (c *Codec) Append(dst []byte, m dht.Message) ([]byte, error) {
 	*buf = bytes.Buffer{}
 	c.buffers.Put(buf)
 	if err != nil {
-		return dst, fmt.Errorf("wire: encode %s: %w", c.kinds[m.Code()].Name, err)
+		return dst, fmt.Errorf("wire: encode %s: %w", k.Name, err)
 	}
 	return out, nil
 }
 
 // Decode reads a body into a new message of the type that code names. The message
 // shares no memory with body. Its Peers still hold what the sender wrote
-// ([Contacts] translates them). An unknown code is dht.ErrUnknownMessage, a body
-// that breaks the rules dht.ErrMalformed; fields the type lacks are passed over.
+// ([Codec.DecodePayload] translates them). An unknown code is dht.ErrUnknownMessage,
+// a body that breaks the rules dht.ErrMalformed; fields the type lacks are passed over.
 func (c *Codec) Decode(code uint16, body []byte) (dht.Message, error) {
 	k, known := c.kinds[code]
 	if !known {
 		return nil, fmt.Errorf("wire: decode message %d: %w", code, dht.ErrUnknownMessage)
 	}
+	if s := c.shapes[code]; s != nil {
+		m := k.New()
+		at := cursor{body}
+		if s.read(&at, reflect.ValueOf(m).Elem()) && len(at.b) == 0 {
+			return m, nil
+		}
+	}
+	return c.decodeAny(k, body)
+}
+
+// decodeAny is Decode by the library.
+func (c *Codec) decodeAny(k dht.Kind, body []byte) (dht.Message, error) {
 	m := k.New()
 	if err := c.dec.Unmarshal(body, m); err != nil {
 		return nil, fmt.Errorf("wire: decode %s: %w: %w", k.Name, dht.ErrMalformed, err)

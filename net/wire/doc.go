@@ -49,6 +49,14 @@
 // receiver's Hello announces ([Codec.Limit]). A message mentions at most
 // dht.MaxPeers peers. The decoder bounds nesting, lists and maps.
 //
+// # Speed
+//
+// Most messages are plain structs, and half of the time of a small call went into
+// CBOR by way of reflection. The codec studies each message type once (shape.go) and
+// then writes and reads it directly; any other type, and any body that is not in the
+// form the codec itself writes, goes through the CBOR library. Both ways give the
+// same bytes and the same messages, which a property test and a fuzz target compare.
+//
 // # Versions
 //
 // The format may grow but not change. Fields a node does not know are passed over,
