@@ -87,11 +87,22 @@ const (
 )
 
 func (st *storm) run(t *testing.T, seed uint64) {
-	st.cluster = newCluster(t, seed, withChord(t), func(_ *cluster, s *simnet.Config) {
+	st.prepare(t, seed, 3+int(seed%3), withChord(t), func(_ *cluster, s *simnet.Config) {
 		s.Refuse = seed%2 == 0
 		s.CheckCodec = seed%8 == 0
 		s.Disk = func(nd *simnet.Node) time.Duration { return time.Duration(nd.Hash(7)%5) * time.Millisecond }
 	})
+	st.draw()
+	st.begin()
+	st.net.RunFor(stormTime)
+	st.end(30)
+}
+
+// prepare makes a cluster of n nodes with full replication, whose clients have not
+// begun.
+func (st *storm) prepare(t *testing.T, seed uint64, n int, opts ...option) {
+	t.Helper()
+	st.cluster = newCluster(t, seed, opts...)
 	st.h = &history{}
 	st.chain = map[slotEpoch]*configuration{}
 	st.pickKeys()
@@ -101,19 +112,10 @@ func (st *storm) run(t *testing.T, seed uint64) {
 			st.link(in.Slot, &m.kv.slots[in.Slot].Cfg)
 		}
 	}
-	for range 3 + st.rng.IntN(3) {
+	for range n {
 		st.add()
 	}
 	st.settle(time.Minute)
-	st.draw()
-	st.begin()
-	st.net.RunFor(stormTime)
-	st.end()
-	st.settle(3 * time.Minute)
-	st.net.RunFor(5 * time.Second)
-	st.finalReads()
-	st.checkAll(true)
-	st.judge()
 }
 
 // pickKeys finds keys so that several share a slot.
@@ -353,8 +355,11 @@ func (st *storm) operate(ctx context.Context, kv *Node, e *event) {
 	e.end(st.net.Now(), w.Version, w.Existed, err)
 }
 
-// end is the calm: nothing is wrong any more and every node runs.
-func (st *storm) end() {
+// end is the calm, in which nothing is wrong any more and every node runs: the
+// cluster must converge and all checks hold, and at least minimum operations have
+// succeeded.
+func (st *storm) end(minimum int) {
+	st.t.Helper()
 	st.calm = true
 	s := st.net.Stats()
 	st.count["lost"], st.count["duplicated"], st.count["reordered"] = int(s.Lost), int(s.Duplicated), int(s.Reordered)
@@ -368,6 +373,11 @@ func (st *storm) end() {
 			m.restart()
 		}
 	}
+	st.settle(3 * time.Minute)
+	st.net.RunFor(5 * time.Second)
+	st.finalReads()
+	st.checkAll(true)
+	st.judge(minimum)
 }
 
 // finalReads reads every key through every node.
@@ -384,10 +394,11 @@ func (st *storm) finalReads() {
 	}
 }
 
-func (st *storm) judge() {
+func (st *storm) judge(minimum int) {
+	st.t.Helper()
 	ok, failed, unknown := st.h.counts()
 	st.count["ok"], st.count["failed"], st.count["unknown"] = ok, failed, unknown
-	if ok < 30 {
+	if ok < minimum {
 		st.t.Errorf("only %d operations succeeded (%d failed, %d unknown)", ok, failed, unknown)
 	}
 	if st.fatal > 0 {
