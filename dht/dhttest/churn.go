@@ -2,6 +2,7 @@ package dhttest
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -179,27 +180,34 @@ func (s *suite) restart(t *testing.T) {
 	}
 }
 
-// churn: a base stays, others come and crash, never more at once than the lists
-// bear, and each with an identifier of its own: the assumptions of the proof. The
-// invariant holds at every step.
+// churn: a base stays, others come, several at once, and crash or leave, never more
+// at once than the lists bear, and each with an identifier of its own: the
+// assumptions of the proof. The invariant holds at every step.
 func (s *suite) churn(t *testing.T) {
 	const r = 2
 	v := s.variant
-	v.Neighbours = r
-	for seed := range uint64(4) {
-		c := s.clusterOf(t, simnet.Config{Seed: 60 + seed}, v)
+	v.Neighbours, v.Space = r, dht.Space{Bits: 10}
+	for seed := range uint64(8) {
+		c := s.clusterOf(t, simnet.Config{Seed: 60 + seed, Space: v.Space, Faults: simnet.Faults{Jitter: 100 * time.Millisecond}}, v)
 		c.Grow(r + 2)
 		c.Converge(patience)
 		if _, ok := c.Members[0].Overlay.(Ringed); ok {
 			c.check = newInvariants().zave(r)
 		}
+		rng := rand.New(rand.NewPCG(c.Net.Seed(), 1))
 		base := len(c.Members)
-		for i := range 12 {
-			c.Add(c.Members[i%base])
-			c.Run(2*time.Second, nil)
-			if i%3 == 2 {
-				c.Crash(c.Members[base+i-1])
-				c.Run(8*time.Second, nil)
+		for len(c.Members) < everyStep {
+			for range 1 + rng.IntN(3) {
+				c.Add(c.Members[rng.IntN(base)])
+				c.Run(time.Duration(rng.IntN(2000))*time.Millisecond, nil)
+			}
+			if m := c.Members[base+rng.IntN(len(c.Members)-base)]; m.Alive() && m.Joined && rng.IntN(2) == 0 {
+				if rng.IntN(3) == 0 {
+					c.Leave(m)
+				} else {
+					c.Crash(m)
+				}
+				c.Run(15*time.Second, nil)
 			}
 		}
 		c.Converge(patience)
