@@ -42,11 +42,9 @@ func (x *exchange) tooLarge() *fault {
 	return newFault(http.StatusRequestEntityTooLarge, "value_too_large", "value too large", "a value has at most %d bytes here", x.g.cfg.MaxValue)
 }
 
-// read reads length bytes, or if that is negative up to limit, before BodyTimeout.
+// read reads length bytes, or if that is negative up to limit, before BodyTimeout,
+// which began with the request.
 func (x *exchange) read(length, limit int64) ([]byte, error) {
-	conn := http.NewResponseController(x.w)
-	_ = conn.SetReadDeadline(time.Now().Add(x.g.cfg.BodyTimeout)) // best effort: not every server can
-	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
 	from := http.MaxBytesReader(x.w, x.r.Body, limit)
 	var value []byte
 	var err error
@@ -59,6 +57,7 @@ func (x *exchange) read(length, limit int64) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
+		x.readUntil(time.Time{}) // the rest takes its time without the client
 		return value, nil
 	case errors.As(err, &tooLarge):
 		return nil, x.tooLarge()

@@ -36,18 +36,20 @@ func getItem(x *exchange) error {
 	h.Set("Cache-Control", "no-cache")
 	// A page stored as a value must not act in the name of the gateway's origin.
 	h.Set("Content-Security-Policy", "sandbox")
-	body := item.Value
 	if acceptsJSON(x.r.Header) {
-		x.r.Header.Del("Range") // ranges are ranges of the value
-		item.Type = "application/json"
-		if body, err = envelopeOf(key, item, body); err != nil {
+		body, err := envelopeOf(key, item)
+		if err != nil {
 			return err
 		}
-	} else if item.Type == "" {
+		x.r.Header.Del("Range") // ranges are ranges of the value
+		h.Set("Content-Type", "application/json")
+		return x.content(item.Modified, body)
+	}
+	if item.Type == "" {
 		item.Type = "application/octet-stream"
 	}
 	h.Set("Content-Type", item.Type)
-	return x.content(item.Modified, body)
+	return x.content(item.Modified, item.Value)
 }
 
 // content answers with a body, as far as preconditions and ranges ask for it.
@@ -134,8 +136,8 @@ type envelope struct {
 	Expires  *time.Time `json:"expires"` // null: never
 }
 
-func envelopeOf(key []byte, item kv.Item, value []byte) ([]byte, error) {
-	e := envelope{Value: value, Version: item.Version, Size: len(value), Type: item.Type}
+func envelopeOf(key []byte, item kv.Item) ([]byte, error) {
+	e := envelope{Value: item.Value, Version: item.Version, Size: len(item.Value), Type: item.Type}
 	if e.Value == nil {
 		e.Value = []byte{}
 	}

@@ -76,6 +76,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, admin bool) {
 func (x *exchange) dispatch(admin bool) error {
 	x.route, x.rest = find(x.g.routes, x.r.URL.EscapedPath(), admin)
 	x.deadline(x.g.cfg.Timeout + x.g.cfg.BodyTimeout + x.g.cfg.WriteTimeout)
+	if x.r.ContentLength != 0 {
+		// For bodies that nobody reads too: net/http waits for their end.
+		x.readUntil(time.Now().Add(x.g.cfg.BodyTimeout))
+	}
 	if x.cors() {
 		return nil
 	}
@@ -116,11 +120,19 @@ func (x *exchange) turnAway(format string, args ...any) *fault {
 	return f
 }
 
+// readUntil sets when a client that sends slowly is given up.
+func (x *exchange) readUntil(t time.Time) {
+	x.deadlineSet(http.NewResponseController(x.w).SetReadDeadline(t))
+}
+
 // deadline is when a client that does not take its answer is given up.
 func (x *exchange) deadline(d time.Duration) {
-	err := http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d))
+	x.deadlineSet(http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d)))
+}
+
+func (x *exchange) deadlineSet(err error) {
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		x.g.cfg.Log.Debug("write deadline not set", "request", x.id, "err", err)
+		x.g.cfg.Log.Debug("deadline not set", "request", x.id, "err", err)
 	}
 }
 
