@@ -123,17 +123,11 @@ func (h *Host) welcome(s network.Stream, pid peer.ID) error {
 	if err != nil {
 		return err
 	}
-	reason := h.objection(theirs, pid)
 	var from dht.Peer
+	reason := h.objection(theirs, pid)
 	if reason == "" {
 		if from, err = h.admit(theirs, pid); err != nil {
 			reason = err.Error()
-		}
-	}
-	var l *link
-	if reason == "" {
-		if l = h.link(from.Ref); l != nil {
-			reason = l.outdated(from)
 		}
 	}
 	answer := h.hello()
@@ -155,6 +149,7 @@ func (h *Host) welcome(s network.Stream, pid peer.ID) error {
 	if reason != "" {
 		return s.Close()
 	}
+	l := h.link(from.Ref)
 	if l == nil {
 		return errUnknownPeer
 	}
@@ -177,7 +172,7 @@ func (h *Host) objection(theirs wire.Hello, pid peer.ID) string {
 	if holder, taken := h.holder(id, pid); taken {
 		return fmt.Sprintf("identifier %s is taken by %s", h.cfg.Space.Format(id), holder)
 	}
-	return ""
+	return h.outdated(theirs, pid)
 }
 
 // holder returns another node that holds id and is connected, this one included.
@@ -211,15 +206,28 @@ func (h *Host) admit(theirs wire.Hello, pid peer.ID) (dht.Peer, error) {
 	return p, err
 }
 
-// outdated says why a new stream of p must be refused: a later run of the same
-// identity is connected.
-func (l *link) outdated(p dht.Peer) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.in != nil && l.in.from.Inc > p.Inc {
-		return fmt.Sprintf("incarnation %d of %s is over: incarnation %d is running", p.Inc, l.pid, l.in.from.Inc)
+// outdated says why the run of an identity that said theirs is refused: a later run
+// is connected.
+func (h *Host) outdated(theirs wire.Hello, pid peer.ID) string {
+	for _, l := range h.links() {
+		if now := l.incarnation(); l.pid == pid && now > theirs.Inc {
+			return fmt.Sprintf("incarnation %d of %s is over: incarnation %d is running", theirs.Inc, pid, now)
+		}
 	}
 	return ""
+}
+
+// incarnation is the latest run of the peer that a stream is open to; 0 for none.
+func (l *link) incarnation() (inc uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.in != nil {
+		inc = l.in.from.Inc
+	}
+	if l.out != nil {
+		inc = max(inc, l.out.peer.Inc)
+	}
+	return inc
 }
 
 // accept makes in the stream on which the peer asks us, and returns the one before.

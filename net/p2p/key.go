@@ -95,7 +95,11 @@ func createKey(path string) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
+// syncDir makes a new name durable, where directories can be synced.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type outbound struct {
 	timer   *time.Timer // fires when the first pending call is due
 	armed   time.Time   // when that is; zero: not set
 	used    time.Time
+	probed  time.Time // when a probe was sent last
 
 	active   atomic.Int32  // pending calls that somebody waits for
 	heard    atomic.Int64  // unix nanoseconds of the last frame
@@ -112,25 +113,40 @@ func (o *outbound) arm(due time.Time) {
 	}
 }
 
-// expire gives up the calls that are due, and the connection if the peer has been
-// silent for long.
+// expire gives up the calls that are due, and looks after the connection.
 func (o *outbound) expire() {
 	now := time.Now()
 	o.l.mu.Lock()
 	due := o.takeDue(now)
-	waiting := o.active.Load() > 0 || len(due) > 0
+	lost := o.check(now, len(due) > 0 || o.active.Load() > 0)
 	o.l.mu.Unlock()
 	for _, d := range due {
 		o.l.h.timeouts.gaveUp(d.x.to.Ref)
 		d.set.finish(d.x, now, dht.Peer{}, nil, dht.ErrTimeout)
 	}
-	switch silent := now.Sub(time.Unix(0, o.heard.Load())); {
-	case waiting && silent >= o.l.h.cfg.Stall:
+	if lost {
 		o.l.h.counters.Stalled.Add(1)
-		o.abandon(fmt.Errorf("silent for %v", silent.Round(time.Millisecond)))
-	case waiting && silent >= o.l.h.cfg.Stall/2-time.Millisecond:
-		o.queue.push(probe) //nolint:errcheck // a full queue is as good
+		o.abandon(fmt.Errorf("silent for %v", now.Sub(time.Unix(0, o.heard.Load())).Round(time.Millisecond)))
 	}
+}
+
+// check probes a peer that is silent while requests wait, and says that the connection
+// is lost when the probe was not answered. Silence alone proves nothing: this process
+// may have been paused. The caller holds the lock.
+func (o *outbound) check(now time.Time, waiting bool) (lost bool) {
+	half := o.l.h.cfg.Stall / 2
+	heard := time.Unix(0, o.heard.Load())
+	switch {
+	case o.probed.After(heard) && !now.Before(o.probed.Add(half)):
+		return true
+	case o.probed.After(heard):
+		o.arm(o.probed.Add(half))
+	case waiting && !now.Before(heard.Add(half)):
+		o.probed = now
+		o.queue.push(probe) //nolint:errcheck // a queue that is full or closed shows in time
+		o.arm(now.Add(half))
+	}
+	return false
 }
 
 // probe is a request that every node answers at once, with dht.ErrUnknownMessage: a
@@ -302,6 +318,7 @@ func (o *outbound) takeAll() (all []over) {
 		}
 	}
 	o.pending = nil
+	o.active.Store(0)
 	return all
 }
 

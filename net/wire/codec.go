@@ -30,8 +30,8 @@ type Codec struct {
 	buffers sync.Pool // of *bytes.Buffer, which lend their methods to the caller's slice
 }
 
-// NewCodec makes a codec for kinds. Two kinds with one code, or one without New, are
-// a mistake in the program and panic.
+// NewCodec makes a codec for kinds. Two kinds with one code, one without New or one
+// with the code 0 are a mistake in the program and panic.
 func NewCodec(kinds []dht.Kind) *Codec {
 	c := &Codec{
 		kinds:   make(map[uint16]dht.Kind, len(kinds)),
@@ -43,8 +43,8 @@ func NewCodec(kinds []dht.Kind) *Codec {
 		if other, taken := c.kinds[k.Code]; taken {
 			panic(fmt.Sprintf("wire: %s and %s have one code, %d", other.Name, k.Name, k.Code))
 		}
-		if k.New == nil {
-			panic(fmt.Sprintf("wire: %s has no New", k.Name))
+		if k.New == nil || k.Code == 0 {
+			panic(fmt.Sprintf("wire: %s has no New, or the code 0", k.Name))
 		}
 		c.kinds[k.Code] = k
 		m := k.New()

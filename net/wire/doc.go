@@ -25,6 +25,9 @@
 //	  record           a [Contact] in CBOR
 //	body     the rest
 //
+// The code 0 is no message's: a request with it, without contacts and body, asks for
+// a sign of life, and is answered like any message that is not known.
+//
 // # Peers
 //
 // In a body a dht.Peer is its sender's Ref and the incarnation; a Ref means nothing
