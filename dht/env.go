@@ -43,6 +43,9 @@ func (p Peer) String() string {
 	return p.ID.String()
 }
 
+// LogValue writes a peer as its identifier into logs of any form.
+func (p Peer) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
 // Env is everything a protocol may ask of the world. Protocol code (overlays, the
 // replicated part of kv) is plain blocking code against it; it runs unchanged on
 // libp2p and in the simulator.
