@@ -71,6 +71,10 @@ func (n *Node) Handle(from dht.Peer, req dht.Message, r dht.Reply) {
 
 // Join enters the ring of the seeds, trying each once, or founds one.
 func (n *Node) Join(ctx context.Context, seeds ...dht.Peer) error {
+	if n.ring.Member() {
+		return nil
+	}
+	n.table = nil
 	if err := n.ring.Join(ctx, seeds); err != nil {
 		return fmt.Errorf("chord: %w", err)
 	}

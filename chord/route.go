@@ -21,8 +21,15 @@ func (r *router) Begin(dht.ID) none { return none{} }
 // the closest preceding nodes known: find_successor and closest_preceding_node of
 // the paper (fig. 5) in one.
 func (r *router) Next(key dht.ID, _ none, n int) ([]lookup.Step[none], []dht.Peer) {
-	return (*Node)(r).preceding(key, n), r.ring.Owners(key, n)
+	owners := r.ring.Owners(key, n)
+	if len(owners) > 0 {
+		n = min(n, fallbacks)
+	}
+	return (*Node)(r).preceding(key, n), owners
 }
+
+// fallbacks is how many steps go with named owners, for the case that all are dead.
+const fallbacks = 2
 
 // Owners answers somebody who takes this node for the owner.
 func (r *router) Owners(key dht.ID, n int) []dht.Peer { return r.ring.OwnersOf(key, n) }

@@ -16,7 +16,7 @@ import (
 // A node at rest, all in, the simulator's part included, must stay small: a large
 // simulation is bounded by memory.
 func TestBytesPerNode(t *testing.T) {
-	if bytes := bytesPerNode(t, 10_000); bytes > 3*1024 {
+	if bytes := bytesPerNode(t, 4000); bytes > 3*1024 {
 		t.Errorf("%d bytes per node, more than 3 KiB", bytes)
 	}
 }
@@ -29,7 +29,7 @@ func bytesPerNode(t testing.TB, n int) uint64 {
 	before := heap()
 	c := dhttest.NewCluster(t, simnet.Config{Seed: 1}, factory, dhttest.Successors)
 	c.Prefill(n)
-	c.Net.RunFor(20 * time.Second)
+	c.Net.RunFor(12 * time.Second)
 	used := (heap() - before) / uint64(n)
 	t.Logf("%d nodes: %d bytes each", n, used)
 	runtime.KeepAlive(c)

@@ -85,7 +85,7 @@ func (s *search[S]) adopt(end *arrived) {
 	}
 	last := &s.all[from]
 	last.role = atOwner
-	s.owners = append(s.owners, from)
+	s.owners = append(s.owners, int16(from))
 	for _, p := range end.Owners {
 		if !p.Same(last.Peer) {
 			s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(from), role: atOwner, hops: hops(last, p)})

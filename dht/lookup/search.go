@@ -18,8 +18,8 @@ type search[S comparable] struct {
 	calls dht.Calls
 
 	all      []candidate[S] // in the order of naming; 0 is the origin
-	steps    []int          // indices of candidates of the approach, nearest first
-	owners   []int          // indices of named owners, best first
+	steps    []int16        // indices of candidates of the approach, nearest first
+	owners   []int16        // indices of named owners, best first
 	inFlight int            // requests whose answer matters
 	waited   bool           // since the last round of requests
 	began    time.Time
@@ -57,6 +57,7 @@ func newSearch[S comparable](d *Driver[S], key dht.ID, n int) *search[S] {
 		width: uint8(max(n, d.cfg.Redundancy)),
 		calls: d.env.Calls(),
 		all:   make([]candidate[S], 1, 1+3*d.cfg.Redundancy),
+		steps: make([]int16, 0, 3*d.cfg.Redundancy),
 		began: d.env.Now(),
 		route: dht.Route{Key: key},
 	}
@@ -173,7 +174,7 @@ func (s *search[S]) pick() (next, limit int) {
 			break
 		}
 		if c.status == fresh {
-			return i, dht.MaxOwners
+			return int(i), dht.MaxOwners
 		}
 		// One that has failed once may be dead: ask the one after it as well.
 		if c.status == live || c.tries < 2 {
@@ -185,7 +186,7 @@ func (s *search[S]) pick() (next, limit int) {
 	}
 	for _, i := range s.steps {
 		if s.all[i].status == fresh {
-			return i, s.d.cfg.Alpha
+			return int(i), s.d.cfg.Alpha
 		}
 	}
 	return -1, 0
@@ -317,7 +318,7 @@ func (s *search[S]) add(c *candidate[S]) {
 	for at > 0 && s.precedes(c, &s.all[(*list)[at-1]]) {
 		at--
 	}
-	*list = slices.Insert(*list, at, len(s.all))
+	*list = slices.Insert(*list, at, int16(len(s.all)))
 	s.all = append(s.all, *c)
 }
 
@@ -336,7 +337,7 @@ func (s *search[S]) finish() dht.Route {
 	for _, i := range s.owners {
 		if c := &s.all[i]; c.status == live && len(s.route.Owners) < s.n {
 			if len(s.route.Owners) == 0 {
-				last = i
+				last = int(i)
 			}
 			s.route.Owners = append(s.route.Owners, c.Peer)
 		}
@@ -354,7 +355,7 @@ func (s *search[S]) finish() dht.Route {
 func (s *search[S]) furthest() int {
 	for _, i := range s.steps {
 		if s.all[i].status == live {
-			return i
+			return int(i)
 		}
 	}
 	return 0

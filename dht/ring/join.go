@@ -23,6 +23,9 @@ func (r *Ring) Join(ctx context.Context, seeds []dht.Peer) error {
 	if r.member {
 		return nil
 	}
+	// What an earlier membership has left says nothing of this one.
+	r.pred, r.fallback, r.lost = dht.Peer{}, nil, nil
+	r.setSuccessors(nil)
 	if len(seeds) == 0 {
 		r.member = true
 		return nil

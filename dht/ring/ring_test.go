@@ -465,6 +465,23 @@ func TestLeaveTellsBothNeighbours(t *testing.T) {
 	}
 }
 
+// A node that has left may begin anew; nothing of the old ring is with it.
+func TestFoundsAfterLeaving(t *testing.T) {
+	w := perfect(t, 3, 10, 20, 30)
+	w.do(20, func(ctx context.Context) {
+		if err := w.members[20].Leave(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := w.members[20].Join(ctx, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	w.expect(20, 0)
+	if id := dht.NewID(0, 25); !w.members[20].Owns(id) || !w.members[20].Sure(id, 1) {
+		t.Error("a node alone does not own everything")
+	}
+}
+
 // Two rings in one network become one, through what each remembers of the other.
 func TestTwoRingsBecomeOne(t *testing.T) {
 	w := perfect(t, 2, 10, 20, 30, 40, 50, 60)

@@ -90,8 +90,17 @@ func (r *Ring) adopt(ctx context.Context, p dht.Peer) (place, outcome) {
 	} else if p == r.Successor() {
 		r.fallback = nil
 	}
-	r.replace(r.behind(st.at, st.Succ))
+	if !r.known(st.at, st.Succ) {
+		r.replace(r.behind(st.at, st.Succ))
+	}
 	return st, alive
+}
+
+// known says whether [head] + list is plainly the successor list already: the usual
+// case, which then costs nothing.
+func (r *Ring) known(head dht.Peer, list []dht.Peer) bool {
+	k := r.cfg.Successors
+	return len(r.succ) == k && len(list) >= k-1 && r.succ[0] == head && equal(r.succ[1:], list[:k-1])
 }
 
 // replace sets the list unless it is equal to what it was, so that equal lists
