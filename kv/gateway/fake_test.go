@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is a node made of a map. Its fields are set before requests are sent.
+// fake is a node made of a map.
 type fake struct {
 	mu      sync.Mutex
 	items   map[string]kv.Item
@@ -34,15 +34,23 @@ type fake struct {
 
 func newFake() *fake { return &fake{items: map[string]kv.Item{}} }
 
+// set changes the fake while requests may be running.
+func (f *fake) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
 var at = Access{Owner: "12D3KooWOwner", Hops: 2}
 
 func (f *fake) enter(ctx context.Context) error {
-	if f.hold != nil {
-		f.hold(ctx)
-	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
+	hold, err := f.hold, f.err
+	f.mu.Unlock()
+	if hold != nil {
+		hold(ctx)
+	}
+	return err
 }
 
 func (f *fake) Get(ctx context.Context, key []byte) (kv.Item, Access, error) {
@@ -110,7 +118,11 @@ func (f *fake) Describe() NodeInfo {
 	return NodeInfo{ID: "<b1>", PeerID: "12D3A", Cluster: "c", Algorithm: "chord", State: "ready", Started: time.Now().Add(-time.Minute)}
 }
 
-func (f *fake) Ready(context.Context) []Check { return f.checks }
+func (f *fake) Ready(context.Context) []Check {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.checks
+}
 
 func (f *fake) Leave(context.Context) error { f.left++; return f.err }
 
@@ -129,6 +141,7 @@ func startHandler(t *testing.T, cfg Config, f *fake, which func(*Gateway) http.H
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = g.Server(which(g))
 	s.Start()
+	s.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	t.Cleanup(s.Close)
 	return s
 }
@@ -158,9 +171,7 @@ func send(t *testing.T, s *httptest.Server, method, path string, body []byte, he
 
 func do(t *testing.T, s *httptest.Server, r *http.Request) reply {
 	t.Helper()
-	client := s.Client()
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	answer, err := client.Do(r)
+	answer, err := s.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

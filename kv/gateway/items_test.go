@@ -135,9 +135,7 @@ func TestErrorsOfTheNode(t *testing.T) {
 	f.acks = 1
 	s := start(t, Config{Replicas: 5}, f)
 	for _, test := range tests {
-		f.mu.Lock()
-		f.err = fmt.Errorf("kv: op: %w", test.err)
-		f.mu.Unlock()
+		f.set(func() { f.err = fmt.Errorf("kv: op: %w", test.err) })
 		r := send(t, s, http.MethodGet, "/v1/kv/k", nil)
 		p := r.wantProblem(t, test.status, test.code)
 		if p.Retryable != test.retry || p.Type != "urn:dyschord:problem:"+strings.ReplaceAll(test.code, "_", "-") || p.Acks != nil {
@@ -287,9 +285,7 @@ func TestViews(t *testing.T) {
 	if !strings.Contains(string(metrics.body), `dyschord_http_request_seconds_count{code="404",method="GET",route="kv"} 1`) {
 		t.Errorf("metrics are %s", metrics.body)
 	}
-	f.mu.Lock()
-	f.err = kv.ErrUnavailable
-	f.mu.Unlock()
+	f.set(func() { f.err = kv.ErrUnavailable })
 	for _, path := range []string{"/v1/ring", "/v1/table", "/v1/lookup/k"} {
 		send(t, s, http.MethodGet, path, nil).wantProblem(t, 503, "unavailable")
 	}
@@ -302,7 +298,7 @@ func TestHealth(t *testing.T) {
 	if r := send(t, s, http.MethodGet, "/readyz", nil).want(t, 200); string(r.body) != "ok\n" {
 		t.Errorf("ready says %q", r.body)
 	}
-	f.checks = append(f.checks, Check{Name: "lookup", Why: "nobody answers"})
+	f.set(func() { f.checks = append(f.checks, Check{Name: "lookup", Why: "nobody answers"}) })
 	if r := send(t, s, http.MethodGet, "/readyz", nil).want(t, 503); string(r.body) != "not ready\n" {
 		t.Errorf("not ready says %q", r.body)
 	}
@@ -322,7 +318,7 @@ func TestAdminRoutes(t *testing.T) {
 	send(t, s, http.MethodGet, "/debug/pprof/goroutine?debug=1", nil).want(t, 200)
 	send(t, s, http.MethodGet, "/debug/pprof/profile?seconds=1", nil).want(t, 200)
 	send(t, s, http.MethodPut, "/v1/kv/k", []byte("v")).want(t, 201)
-	f.err = dht.ErrRejected
+	f.set(func() { f.err = dht.ErrRejected })
 	send(t, s, http.MethodPost, "/v1/node/leave", nil).wantProblem(t, 500, "internal")
 }
 

@@ -128,7 +128,7 @@ func TestRequestsInFlightAreBounded(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
-	f.hold = nil
+	f.set(func() { f.hold = nil })
 	send(t, s, http.MethodGet, "/v1/kv/k", nil).want(t, 404)
 }
 
@@ -145,7 +145,7 @@ func TestBodiesInFlightAreBounded(t *testing.T) {
 	<-entered
 	close(release)
 	wg.Wait()
-	f.hold = nil
+	f.set(func() { f.hold = nil })
 	send(t, s, http.MethodPut, "/v1/kv/m", make([]byte, 1000)).want(t, 201)
 }
 
@@ -271,7 +271,7 @@ func TestRequestLogAndPanics(t *testing.T) {
 	if w.Code != 500 || !strings.Contains(w.Body.String(), `"code":"internal"`) || strings.Contains(w.Body.String(), "planted") {
 		t.Errorf("a panic became %d %s", w.Code, w.Body)
 	}
-	f.hold = nil
+	f.set(func() { f.hold = nil })
 	w = httptest.NewRecorder()
 	g.Public().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/kv/k%0Aforged", nil))
 	text := out.String()
