@@ -175,6 +175,7 @@ func TestReadsFailOverAndWritesOnlyWhenNothingWasSent(t *testing.T) {
 		{"unavailable, read", "get k", fails(503, "unavailable", "", true), exitDone, 1},
 		{"leaving, write", "put k v", fails(503, "leaving", "not_applied", true), exitDone, 1},
 		{"unknown, write", "put k v", fails(504, "unknown", "unknown", false), exitUnknown, 0},
+		{"unknown though worth a retry, write", "put k v", fails(504, "unknown", "unknown", true), exitUnknown, 0},
 		{"not found", "get k", fails(404, "not_found", "", false), exitNotFound, 0},
 	} {
 		first, second := nobody(t), good()
@@ -209,7 +210,7 @@ func TestTokenIsSent(t *testing.T) {
 	}
 }
 
-const ringOf2 = `{"members":[{"id":"0a","peer_id":"P1","multiaddrs":["/ip4/127.0.0.1/tcp/1"],"state":"ready"},{"id":"0b","peer_id":"P2","multiaddrs":[],"state":"ready"}],
+const ringOf2 = `{"members":[{"id":"0a","peer_id":"P1","multiaddrs":["/ip4/127.0.0.1/tcp/1"],"state":"up"},{"id":"0b","peer_id":"P2","multiaddrs":[],"state":"%s"}],
 "slots":[{"slot":0,"epoch":1,"state":"active","members":["P1","P2"]},{"slot":1,"epoch":1,"state":"%s","members":["P1"]}],"under_replicated_slots":%d,"complete":%v}`
 
 func TestStatusIsHealthyOnlyIfEverySlotIs(t *testing.T) {
@@ -220,11 +221,15 @@ func TestStatusIsHealthyOnlyIfEverySlotIs(t *testing.T) {
 		code     int
 		says     string
 	}{
-		{"active", 0, true, exitDone, "cluster: healthy"},
-		{"repairing", 1, true, exitFailed, "not healthy: 1 slot of 2 short of copies"},
-		{"active", 0, false, exitFailed, "not healthy: not every member and slot answered"},
+		{"healthy", 0, true, exitDone, "cluster: healthy\n"},
+		{"under-replicated", 1, true, exitFailed, "not healthy: 1 slot of 2 without all copies in service"},
+		{"healthy", 0, false, exitDone, "cluster: healthy: every slot has its copies, though 1 member does not answer"},
 	} {
-		body := fmt.Sprintf(ringOf2, c.state, c.under, c.complete)
+		second := "up"
+		if !c.complete {
+			second = "down"
+		}
+		body := fmt.Sprintf(ringOf2, second, c.state, c.under, c.complete)
 		g := fakeGateway(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/v1/ring" {
 				says(200, "application/json", body)(w, r)
@@ -248,7 +253,7 @@ func TestStatusWaitsUntilHealthy(t *testing.T) {
 		if r.URL.Path == "/v1/ring" {
 			asked++
 		}
-		says(200, "application/json", fmt.Sprintf(ringOf2, "active", max(0, 3-asked), true))(w, r)
+		says(200, "application/json", fmt.Sprintf(ringOf2, "up", "healthy", max(0, 3-asked), true))(w, r)
 	})
 	if got := dyschord(t, "", "status", "--wait", "1m", "--gateway", g.URL); got.code != exitDone || asked != 3 {
 		t.Errorf("%+v after %d questions", got, asked)
@@ -273,10 +278,13 @@ func TestLeaveWaitsUntilTheNodeHasLeft(t *testing.T) {
 			if len(states) == 0 {
 				hangUp(w, r)
 			}
-			fmt.Fprintf(w, `{"state":%q,"error":"no room elsewhere"}`, states[0])
+			fmt.Fprintf(w, `{"state":%q,"detail":"no room elsewhere"}`, states[0])
 			states = states[1:]
 		})
 		got := dyschord(t, "", "leave", "--admin", g.URL)
+		if c.code == exitFailed && !strings.Contains(got.stderr, "no room elsewhere") {
+			t.Errorf("the reason is missing: %s", got.stderr)
+		}
 		if got.code != c.code || g.requests[0] != "POST /v1/node/leave " {
 			t.Errorf("%s: %+v, requests %q", c.states, got, g.requests)
 		}

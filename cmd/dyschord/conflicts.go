@@ -2,17 +2,14 @@ package main
 
 import (
 	"fmt"
-	"net"
-	"strings"
-
-	"github.com/multiformats/go-multiaddr"
 
 	"dyschord/dht"
+	"dyschord/kv/node"
 )
 
 // conflicts refuses pairs of settings that cannot hold together.
 func (l loaded) conflicts() error {
-	for _, check := range []func() error{l.idConflicts, l.sizeConflicts, l.exposure} {
+	for _, check := range []func() error{l.idConflicts, l.sizeConflicts, l.tlsConflicts, l.exposure} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -52,6 +49,13 @@ func (l loaded) sizeConflicts() error {
 	return nil
 }
 
+func (l loaded) tlsConflicts() error {
+	if (l.settings.TLSCert == "") != (l.settings.TLSKey == "") {
+		return usagef("setting %s conflicts with %s: set both, or neither", l.show("tls-cert"), l.show("tls-key"))
+	}
+	return nil
+}
+
 // exposure refuses addresses that others can reach, unless told that this is meant.
 func (l loaded) exposure() error {
 	s := l.settings
@@ -59,35 +63,19 @@ func (l loaded) exposure() error {
 		return nil
 	}
 	for _, addr := range s.Listen {
-		if !loopbackMultiaddr(addr) {
+		if !node.LoopbackMultiaddr(addr) {
 			return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can join; listen on loopback, or give --insecure for a closed network",
 				l.show("listen"), l.show("insecure"), addr)
 		}
 	}
+	if s.TokenFile != "" {
+		return nil
+	}
 	for _, key := range []string{"gateway", "admin"} {
-		if addr, _ := l.values[key].(string); addr != "" && !loopbackHost(addr) {
-			return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can read and write; use loopback, or give --insecure for a closed network",
+		if addr, _ := l.values[key].(string); addr != "" && !node.LoopbackHost(addr) {
+			return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can read and write; use loopback, name a --token-file, or give --insecure for a closed network",
 				l.show(key), l.show("insecure"), addr)
 		}
 	}
 	return nil
-}
-
-func loopbackHost(hostPort string) bool {
-	host, _, _ := net.SplitHostPort(hostPort)
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func loopbackMultiaddr(s string) bool {
-	addr, err := multiaddr.NewMultiaddr(s)
-	if err != nil || len(addr) == 0 {
-		return false
-	}
-	first := addr[0]
-	if strings.HasPrefix(first.Protocol().Name, "ip") {
-		ip := net.ParseIP(first.Value())
-		return ip != nil && ip.IsLoopback()
-	}
-	return first.Protocol().Name == "dns4" && first.Value() == "localhost"
 }

@@ -46,8 +46,8 @@ func leaveCommand() *cobra.Command {
 func (g *gateways) waitLeft(ctx context.Context) error {
 	for {
 		var node struct {
-			State string `json:"state"`
-			Error string `json:"error"`
+			State  string `json:"state"`
+			Detail string `json:"detail"`
 		}
 		err := g.getJSON(ctx, "/v1/node", &node)
 		switch {
@@ -56,7 +56,7 @@ func (g *gateways) waitLeft(ctx context.Context) error {
 		case node.State == "left" || node.State == "stopped":
 			return nil
 		case node.State != "leaving":
-			return fmt.Errorf("the node did not leave: %w", errors.New(node.Error))
+			return fmt.Errorf("the node did not leave: %w", errors.New(node.Detail))
 		}
 		select {
 		case <-ctx.Done():

@@ -43,7 +43,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w: see `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(putCommand(), getCommand(), deleteCommand(),
+	root.AddCommand(devCommand(), nodeCommand(), putCommand(), getCommand(), deleteCommand(),
 		lookupCommand(), statusCommand(), leaveCommand(), configCommand(), versionCommand())
 	return root
 }

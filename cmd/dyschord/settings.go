@@ -8,6 +8,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"dyschord/dht"
+	"dyschord/dht/overlays"
 )
 
 // settings are the effective settings of a node: read once, never changed.
@@ -20,6 +21,9 @@ type settings struct {
 	Gateway   string   `mapstructure:"gateway"`
 	Admin     string   `mapstructure:"admin"`
 	Insecure  bool     `mapstructure:"insecure"`
+	TokenFile string   `mapstructure:"token-file"`
+	TLSCert   string   `mapstructure:"tls-cert"`
+	TLSKey    string   `mapstructure:"tls-key"`
 	DataDir   string   `mapstructure:"data-dir"`
 	MaxValue  int      `mapstructure:"max-value"`
 
@@ -95,6 +99,8 @@ func devTable() []setting {
 			s.help = "HTTP address of the first node; the others take the ports that follow, or any free ones if it is 0"
 		case "data-dir":
 			s.def, s.help = "", "directory that keeps the cluster from one run to the next, empty for memory only"
+		case "heartbeat", "chord.stabilize":
+			s.def = 250 * time.Millisecond // one machine, no distance: be quick
 		case "log-level":
 			s.def = "error"
 		}
@@ -103,18 +109,15 @@ func devTable() []setting {
 	return table
 }
 
-// algorithms lists the overlays there are, in alphabetical order.
-func algorithms() []string { return []string{"chord"} }
-
 func clusterSettings() []setting {
 	return []setting{
 		{key: "cluster", kind: text{"NAME", clusterName}, def: "dyschord", dev: true,
 			group: "The cluster. All members must agree on these; a node that differs is refused and told why.",
 			help:  "name of the cluster",
 			about: "Name of the cluster. 1 to 64 letters, digits, '-', '_' or '.'. Nodes of differently named\nclusters refuse each other."},
-		{key: "algorithm", kind: choice{algorithms()}, def: "chord", dev: true,
+		{key: "algorithm", kind: choice{overlays.Names()}, def: "chord", dev: true,
 			help:  "distributed hash table that places and finds the data",
-			about: "Distributed hash table that places and finds the data. Allowed: " + strings.Join(algorithms(), ", ") + "."},
+			about: "Distributed hash table that places and finds the data. Allowed: " + strings.Join(overlays.Names(), ", ") + "."},
 		{key: "bits", kind: number{min: dht.MinBits, max: dht.MaxBits}, def: dht.MaxBits, dev: true,
 			help:  "width of identifiers",
 			about: "Width of identifiers in bits, 4 to 128. Less than 128 is for teaching and for replaying the\nfigures of papers."},
@@ -147,13 +150,22 @@ func addressSettings() []setting {
 			about: "Addresses of members to join through; /p2p/PEER-ID at the end makes sure who answers. Name two\nor three. With none, a node without stored state founds a new cluster; with some, it never does:\nit keeps trying until one answers."},
 		{key: "gateway", kind: text{"HOST:PORT", hostPort}, def: "127.0.0.1:8080", dev: true,
 			help:  "address of the HTTP gateway, empty for none",
-			about: "Address of the HTTP gateway, HOST:PORT; port 0 takes any free one; empty for no gateway.\nAnything but loopback needs insecure."},
+			about: "Address of the HTTP gateway, HOST:PORT; port 0 takes any free one; empty for no gateway.\nAnything but loopback needs token-file or insecure."},
 		{key: "admin", kind: text{"HOST:PORT", hostPort}, def: "127.0.0.1:9080",
 			help:  "address of the HTTP listener for leave and pprof, empty for none",
-			about: "Address of the listener for what an operator does: leave, and /debug/pprof. Empty for none.\nAnything but loopback needs insecure."},
+			about: "Address of the listener for what an operator does: leave, and /debug/pprof. Empty for none.\nAnything but loopback needs token-file or insecure."},
+		{key: "token-file", kind: text{what: "FILE"}, def: "",
+			help:  "file of bearer tokens for the gateway and the admin listener",
+			about: "File of bearer tokens that the gateway and the admin listener ask for: a line \"SCOPE SECRET\"\nfor each, where SCOPE is read, write or admin and SECRET has 16 characters or more. Only its\nowner may be able to read it. Empty: no token is asked for."},
+		{key: "tls-cert", kind: text{what: "FILE"}, def: "",
+			help:  "certificate of the gateway and the admin listener, PEM",
+			about: "Certificate chain that the gateway and the admin listener show, in PEM; they then speak HTTPS.\nNeeds tls-key. Empty: plain HTTP."},
+		{key: "tls-key", kind: text{what: "FILE"}, def: "",
+			help:  "private key of tls-cert, PEM",
+			about: "Private key of tls-cert, in PEM."},
 		{key: "insecure", kind: yesNo{}, def: false,
 			help:  "allow addresses that others can reach, without admission",
-			about: "Allow listen, gateway and admin addresses other than loopback although nothing asks who comes.\nFor closed networks only."},
+			about: "Allow addresses other than loopback although nothing asks who comes. For closed networks only."},
 	}
 }
 

@@ -176,6 +176,7 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		{flag: "--bits=4 --slots=32", want: []string{"setting slots 32 (flag --slots)", "bits 4 (flag --bits)", "at most 16"}},
 		{flag: "--chord.successors=2", want: []string{"setting chord.successors 2", "replicas 3 (default)"}},
 		{flag: "--gateway=0.0.0.0:8080", want: []string{"setting gateway 0.0.0.0:8080 (flag --gateway)", "insecure false (default)", "--insecure"}},
+		{flag: "--tls-cert=a.pem", want: []string{"setting tls-cert a.pem (flag --tls-cert)", `tls-key "" (default)`, "set both, or neither"}},
 		{flag: "--admin=:9080", want: []string{"setting admin :9080", "--insecure"}},
 		{flag: "--listen=/ip4/0.0.0.0/tcp/1", want: []string{"setting listen", "/ip4/0.0.0.0/tcp/1 is not loopback", "--insecure"}},
 		{flag: "--listen=/dns4/example.com/tcp/1", want: []string{"is not loopback"}},
@@ -217,6 +218,7 @@ func TestWhatIsAllowedIsTaken(t *testing.T) {
 		{"--bits=16", "--id=ffff"},
 		{"--gateway=", "--admin=", "--data-dir="},
 		{"--gateway=0.0.0.0:80", "--listen=/ip4/0.0.0.0/udp/1/quic-v1", "--insecure"},
+		{"--gateway=0.0.0.0:80", "--token-file=tokens"},
 		{"--gateway=[::1]:0", "--listen=/ip6/::1/tcp/0,/dns4/localhost/tcp/0"},
 	} {
 		alone(t)

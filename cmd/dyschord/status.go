@@ -109,22 +109,38 @@ func (g *gateways) describe(ctx context.Context) string {
 	return fmt.Sprintf("cluster %s (%s)", node.Cluster, node.Algorithm)
 }
 
-func (r *ring) healthy() bool { return r.Complete && r.UnderReplicated == 0 && len(r.Slots) > 0 }
+// healthy says whether every slot answered, with all its copies. A member that is
+// gone does not matter once others hold what it held.
+func (r *ring) healthy() bool { return r.UnderReplicated == 0 && len(r.Slots) > 0 }
 
 func (r *ring) verdict() string {
+	silent := 0
+	for _, m := range r.Members {
+		if m.State == "down" {
+			silent++
+		}
+	}
 	switch {
+	case r.healthy() && silent > 0:
+		return fmt.Sprintf("healthy: every slot has its copies, though %s not answer", does(silent, "member"))
 	case r.healthy():
 		return "healthy"
-	case r.UnderReplicated > 0:
-		return fmt.Sprintf("not healthy: %s of %d short of copies", count(r.UnderReplicated, "slot"), len(r.Slots))
 	}
-	return "not healthy: not every member and slot answered"
+	return fmt.Sprintf("not healthy: %s of %d without all copies in service", count(r.UnderReplicated, "slot"), len(r.Slots))
+}
+
+// does writes "1 member does" or "2 members do".
+func does(n int, noun string) string {
+	if n == 1 {
+		return count(n, noun) + " does"
+	}
+	return count(n, noun) + " do"
 }
 
 func (r *ring) print(w io.Writer, cluster string) error {
 	fmt.Fprintf(w, "%s: %s\n\n", cluster, r.verdict())
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "ID\tSTATE\tSLOTS\tPEER\tADDRESS")
+	fmt.Fprintln(out, "ID\tSTATE\tSLOTS\tADDRESS")
 	for _, m := range r.Members {
 		held := 0
 		for _, s := range r.Slots {
@@ -132,11 +148,11 @@ func (r *ring) print(w io.Writer, cluster string) error {
 				held++
 			}
 		}
-		address := "-"
+		address := "/p2p/" + m.PeerID
 		if len(m.Multiaddrs) > 0 {
 			address = m.Multiaddrs[0]
 		}
-		fmt.Fprintf(out, "%s\t%s\t%d\t%s\t%s\n", m.ID, m.State, held, m.PeerID, address)
+		fmt.Fprintf(out, "%s\t%s\t%d\t%s\n", m.ID, m.State, held, address)
 	}
 	if err := out.Flush(); err != nil {
 		return err

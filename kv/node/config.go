@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	"dyschord/dht"
 	"dyschord/dht/overlays"
+	"dyschord/kv/gateway"
 	"dyschord/kv/store"
 )
 
@@ -45,9 +47,13 @@ type Config struct {
 	// stored state founds a cluster; with some, it never does.
 	Bootstrap []string
 	// Gateway and Admin are HOST:PORT of the HTTP listeners; port 0 takes a free one;
-	// empty means none. Anything but loopback needs Insecure.
+	// empty means none. Anything but loopback needs Tokens or Insecure.
 	Gateway string
 	Admin   string
+	// Tokens are the bearer tokens that the HTTP listeners ask for. Default none.
+	Tokens []gateway.Token
+	// TLS makes the HTTP listeners speak HTTPS. Default: plain HTTP.
+	TLS *tls.Config
 	// Insecure allows addresses that others can reach, although nothing asks who
 	// comes.
 	Insecure bool
@@ -72,6 +78,8 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Algorithm, "chord")
 	orDefault(&c.Version, "(devel)")
 	orDefault(&c.Space.Bits, dht.MaxBits)
+	orDefault(&c.Replicas, 3)
+	orDefault(&c.MaxValue, 1<<20)
 	orDefault(&c.Slots, 1<<min(8, c.Space.Width()))
 	if len(c.Listen) == 0 {
 		c.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
@@ -102,8 +110,8 @@ func (c Config) validate() error {
 		}
 	}
 	for _, addr := range []string{c.Gateway, c.Admin} {
-		if addr != "" && !LoopbackHost(addr) {
-			return fmt.Errorf("node: serving HTTP on %s needs Insecure: whoever reaches it can read and write; only loopback is allowed without", addr)
+		if addr != "" && !LoopbackHost(addr) && len(c.Tokens) == 0 {
+			return fmt.Errorf("node: serving HTTP on %s needs Tokens or Insecure: whoever reaches it can read and write; only loopback is allowed without", addr)
 		}
 	}
 	return nil

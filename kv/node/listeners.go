@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,8 @@ type listeners struct {
 
 type listener struct {
 	bound   net.Listener // nil if there is none
-	server  *http.Server
+	server  *http.Server // nil before serve
+	scheme  string
 	serving sync.WaitGroup
 }
 
@@ -55,21 +57,22 @@ func cause(err error) error {
 	return err
 }
 
-// serve answers requests until close.
-func (l *listener) serve(h http.Handler, log *slog.Logger) {
+// serve answers requests with server until close; with HTTPS if secure is not nil.
+func (l *listener) serve(server *http.Server, secure *tls.Config, log *slog.Logger) {
 	if l.bound == nil {
 		return
 	}
-	l.server = &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	l.server = server
+	l.scheme = "http"
+	bound := l.bound
+	if secure != nil {
+		l.scheme = "https"
+		server.TLSConfig = secure
+		bound = tls.NewListener(bound, secure)
 	}
 	l.serving.Go(func() {
-		if err := l.server.Serve(l.bound); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("http listener failed", "addr", l.bound.Addr(), "err", err)
+		if err := server.Serve(bound); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("http listener failed", "addr", bound.Addr(), "err", err)
 		}
 	})
 }
@@ -99,5 +102,5 @@ func (l *listener) url() string {
 	if l.bound == nil {
 		return ""
 	}
-	return "http://" + l.bound.Addr().String()
+	return l.scheme + "://" + l.bound.Addr().String()
 }

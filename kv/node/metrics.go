@@ -5,8 +5,10 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"dyschord/dht"
+	"dyschord/kv"
 	"dyschord/net/p2p"
 )
 
@@ -19,6 +21,12 @@ type metrics struct {
 	hops     *prometheus.HistogramVec // by algorithm, result
 	lookups  *prometheus.HistogramVec // the same, seconds
 	rpcs     *prometheus.HistogramVec // by message, code
+	ops      *prometheus.HistogramVec // by operation, code
+	fsync    prometheus.Histogram
+	changes  prometheus.Counter
+	decided  *prometheus.CounterVec // by cause
+	copied   prometheus.Counter
+	released prometheus.Counter
 }
 
 func newMetrics(algorithm string) *metrics {
@@ -37,8 +45,29 @@ func newMetrics(algorithm string) *metrics {
 			Name: "dyschord_rpc_seconds", Help: "Duration of a call to another node; code 0 is a reply, others are errors.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
 		}, []string{"message", "code"}),
+		ops: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "dyschord_kv_operation_seconds", Help: "Duration of an operation on a key that a client asked of this node; code 0 is success, others are errors.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
+		}, []string{"operation", "code"}),
+		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "dyschord_fsync_seconds", Help: "Time that the disk took to make changes durable.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
+		}),
+		changes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dyschord_store_changes_total", Help: "Changes made durable; several share a wait for the disk.",
+		}),
+		decided: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "dyschord_repairs_total", Help: "Slots that this node moved to new members, by cause.",
+		}, []string{"cause"}),
+		copied: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dyschord_handoff_bytes_total", Help: "Bytes of slots copied to this node.",
+		}),
+		released: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "dyschord_slots_released_total", Help: "Slots that this node dropped because others hold them.",
+		}),
 	}
-	m.registry.MustRegister(m.hops, m.lookups, m.rpcs)
+	m.registry.MustRegister(m.hops, m.lookups, m.rpcs, m.ops, m.fsync, m.changes, m.decided, m.copied, m.released,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -53,7 +82,26 @@ func (m *metrics) event(e dht.Event) {
 		m.lookups.WithLabelValues(m.algorithm, result(e.Err)).Observe(e.Route.Took.Seconds())
 	case p2p.RPCDone:
 		m.rpcs.WithLabelValues(e.Message, strconv.Itoa(int(e.Code))).Observe(e.Took.Seconds())
+	case kv.Operated:
+		m.ops.WithLabelValues(e.Op, errorCode(e.Err)).Observe(e.Took.Seconds())
+	case kv.Synced:
+		m.fsync.Observe(e.Took.Seconds())
+		m.changes.Add(float64(e.Changes))
+	case kv.Decided:
+		m.decided.WithLabelValues(e.Cause).Inc()
+	case kv.Copied:
+		m.copied.Add(float64(e.Bytes))
+	case kv.Released:
+		m.released.Inc()
 	}
+}
+
+// errorCode is the code of a dht.Error, 0 for none.
+func errorCode(err error) string {
+	if err == nil {
+		return "0"
+	}
+	return strconv.Itoa(int(dht.AsError(err).Code))
 }
 
 // result is how a lookup ended, in one word.

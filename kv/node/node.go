@@ -10,6 +10,7 @@ import (
 	"dyschord/dht"
 	"dyschord/dht/overlays"
 	"dyschord/kv"
+	"dyschord/kv/gateway"
 	"dyschord/kv/store"
 	"dyschord/net/p2p"
 	"dyschord/net/wire"
@@ -32,13 +33,13 @@ type Node struct {
 	member   bool     // it was part of a cluster before this start
 	contacts [][]byte // members it knew then
 
-	kept    [][]byte // contacts on disk
-	company bool     // it has had a neighbour in this run; guarded by the monitor
+	kept [][]byte // contacts on disk
 
 	now    condition
 	ctx    context.Context // of the node's own goroutines
 	cancel context.CancelFunc
 	own    sync.WaitGroup
+	asked  chan struct{} // to hand over
 	left   chan struct{} // closed when the node has handed over
 	stop   sync.Once
 	done   chan struct{} // closed when the node has ended
@@ -52,7 +53,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, began: time.Now(), left: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log, began: time.Now(), asked: make(chan struct{}, 1), left: make(chan struct{}), done: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.now.set(Starting)
 	if err := n.assemble(ctx); err != nil {
@@ -96,7 +97,25 @@ func (n *Node) assemble(ctx context.Context) error {
 		return err
 	}
 	n.host.Serve(n.overlay, n.kv)
-	return n.host.Start()
+	if err := n.host.Start(); err != nil {
+		return err
+	}
+	return n.openWeb()
+}
+
+// openWeb begins to answer HTTP requests.
+func (n *Node) openWeb() error {
+	n.metrics.registry.MustRegister(newCollector(n))
+	web, err := gateway.New(gateway.Config{
+		Space: n.cfg.Space, MaxValue: n.cfg.MaxValue, Replicas: n.cfg.Replicas, Tokens: n.cfg.Tokens,
+		Registry: n.metrics.registry, Log: n.log, LogRequests: n.cfg.LogRequests,
+	}, backend{n})
+	if err != nil {
+		return err
+	}
+	n.web.gateway.serve(web.Server(web.Public()), n.cfg.TLS, n.log)
+	n.web.admin.serve(web.Server(web.Admin()), n.cfg.TLS, n.log)
+	return nil
 }
 
 // storing is how the node takes part in the store.
@@ -187,6 +206,8 @@ func (n *Node) serve() {
 		select {
 		case <-n.ctx.Done():
 			return
+		case <-n.asked:
+			_ = n.handOver(n.ctx) // it was logged, and the state says it
 		case <-n.left:
 			wait(n.ctx, linger)
 			n.fail(nil)

@@ -116,18 +116,13 @@ func settled(t *testing.T, nodes ...*Node) {
 
 // put and get are operations of a client at n.
 func (n *Node) put(ctx context.Context, key, value string) error {
-	return n.inside(ctx, func(ctx context.Context) error {
-		_, _, err := n.kv.Put(ctx, []byte(key), kv.Put{Value: []byte(value)})
-		return err
-	})
+	_, _, err := n.Put(ctx, []byte(key), kv.Put{Value: []byte(value)})
+	return err
 }
 
 func (n *Node) get(ctx context.Context, key string) (value string, err error) {
-	return value, n.inside(ctx, func(ctx context.Context) error {
-		item, _, err := n.kv.Get(ctx, []byte(key))
-		value = string(item.Value)
-		return err
-	})
+	item, _, err := n.Get(ctx, []byte(key))
+	return string(item.Value), err
 }
 
 // expect requires a value at every node.
@@ -187,7 +182,7 @@ func TestANodeAloneIsReady(t *testing.T) {
 
 func TestANodeThatLostItsOnlyNeighbourIsNotReady(t *testing.T) {
 	nodes := cluster(t, 2, "")
-	agree(t, nodes)
+	settled(t, nodes...)
 	nodes[1].Close()
 	eventually(t, "the survivor is not ready", func() bool {
 		return strings.Contains(fmt.Sprint(nodes[0].Checks(t.Context())), "no other member answers")
@@ -264,6 +259,9 @@ func TestANodeThatReachesNobodyIsAliveAndSaysWhy(t *testing.T) {
 	})
 	if state, _ := n.now.get(); state != Joining {
 		t.Errorf("state %s", state)
+	}
+	if _, _, err := n.Get(t.Context(), []byte("key")); !errors.Is(err, kv.ErrUnavailable) || !strings.Contains(err.Error(), cfg.Bootstrap[0]) {
+		t.Errorf("an operation before joining: %v", err)
 	}
 	if _, sure := n.overlay.Near(dht.ID{}, 1); sure {
 		t.Error("the node has founded an overlay")
@@ -349,7 +347,7 @@ func TestWhatCannotStartSaysWhy(t *testing.T) {
 		fmt.Sprintf("gateway address 127.0.0.1:%d", port): func(c *Config) { c.Gateway = taken.Addr().String() },
 		fmt.Sprintf("admin address 127.0.0.1:%d", port):   func(c *Config) { c.Admin = taken.Addr().String() },
 		fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port):        func(c *Config) { c.Listen = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)} },
-		"0.0.0.0:1 needs Insecure":                        func(c *Config) { c.Gateway = "0.0.0.0:1" },
+		"0.0.0.0:1 needs Tokens or Insecure":              func(c *Config) { c.Gateway = "0.0.0.0:1" },
 		"/ip4/0.0.0.0/tcp/1 needs Insecure":               func(c *Config) { c.Listen = []string{"/ip4/0.0.0.0/tcp/1"} },
 		`unknown algorithm "none"`:                        func(c *Config) { c.Algorithm = "none" },
 		"chord.successors":                                func(c *Config) { c.Overlay.Chord.Successors = 99 },

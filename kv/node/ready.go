@@ -9,14 +9,8 @@ import (
 
 	"dyschord/dht"
 	"dyschord/kv"
+	"dyschord/kv/gateway"
 )
-
-// Check is one condition of readiness.
-type Check struct {
-	Name string
-	OK   bool
-	Why  string // what is missing, if not OK
-}
 
 // pollEvery is how often those who wait for a node look.
 const pollEvery = 20 * time.Millisecond
@@ -25,7 +19,7 @@ const pollEvery = 20 * time.Millisecond
 // what ended the node if it ends.
 func (n *Node) Ready(ctx context.Context) error {
 	for {
-		missing := slices.DeleteFunc(n.Checks(ctx), func(c Check) bool { return c.OK })
+		missing := slices.DeleteFunc(n.Checks(ctx), func(c gateway.Check) bool { return c.OK })
 		if len(missing) == 0 {
 			return nil
 		}
@@ -40,9 +34,13 @@ func (n *Node) Ready(ctx context.Context) error {
 	}
 }
 
-// Settled waits until at least members nodes are up and every slot has all its
-// copies. It returns ctx's error, with what is missing, when ctx ends first.
+// Settled waits until the node is ready, at least members nodes are up, and every
+// slot has all its copies. It returns ctx's error, with what is missing, when ctx
+// ends first.
 func (n *Node) Settled(ctx context.Context, members int) error {
+	if err := n.Ready(ctx); err != nil {
+		return err
+	}
 	for {
 		var seen kv.Survey
 		err := n.inside(ctx, func(ctx context.Context) (err error) {
@@ -67,39 +65,47 @@ func (n *Node) Settled(ctx context.Context, members int) error {
 }
 
 // Checks are the conditions under which the node serves: it is a member, has a live
-// neighbour or is the only node there ever was, and finds itself.
-func (n *Node) Checks(ctx context.Context) []Check {
+// neighbour or needs none, and finds itself.
+func (n *Node) Checks(ctx context.Context) []gateway.Check {
 	state, trouble := n.now.get()
 	if state != Ready {
 		if trouble == "" {
 			trouble = "the node is " + string(state)
 		}
-		return []Check{{Name: "joined", Why: trouble}}
+		return []gateway.Check{{Name: "joined", Why: trouble}}
 	}
-	return []Check{{Name: "joined", OK: true}, n.checkNeighbour(ctx), n.checkLookup(ctx)}
+	return []gateway.Check{{Name: "joined", OK: true}, n.checkNeighbour(ctx), n.checkLookup(ctx)}
 }
 
-func (n *Node) checkNeighbour(ctx context.Context) Check {
-	c := Check{Name: "neighbour"}
-	err := n.host.Do(ctx, func(context.Context) {
-		near, _ := n.overlay.Near(n.self().ID, 2)
-		if slices.ContainsFunc(near, func(p dht.Peer) bool { return !p.Same(n.self()) }) {
-			n.company = true
-			c.OK = true
-			return
+// checkNeighbour asks for a live neighbour, unless this is a single node: all data
+// that it knows of is here alone.
+func (n *Node) checkNeighbour(ctx context.Context) gateway.Check {
+	c := gateway.Check{Name: "neighbour"}
+	other := func(p dht.Peer) bool { return !p.Same(n.self()) }
+	err := n.inside(ctx, func(context.Context) error {
+		if near, _ := n.overlay.Near(n.self().ID, 2); slices.ContainsFunc(near, other) {
+			return nil
 		}
-		c.OK = !n.company && len(n.cfg.Bootstrap) == 0 && len(n.contacts) == 0
-		c.Why = "no other member answers"
+		slots := n.kv.Slots()
+		for _, s := range slots {
+			if slices.ContainsFunc(s.Members, other) {
+				return errors.New("no other member answers, and this node's data needs some")
+			}
+		}
+		if len(slots) == 0 {
+			return errors.New("no other member answers")
+		}
+		return nil
 	})
-	if err != nil {
+	if c.OK = err == nil; !c.OK {
 		c.Why = err.Error()
 	}
 	return c
 }
 
 // checkLookup looks the node's own identifier up.
-func (n *Node) checkLookup(ctx context.Context) Check {
-	c := Check{Name: "lookup"}
+func (n *Node) checkLookup(ctx context.Context) gateway.Check {
+	c := gateway.Check{Name: "lookup"}
 	err := n.host.Do(ctx, func(ctx context.Context) {
 		route, err := n.overlay.Lookup(ctx, n.self().ID, 1)
 		switch {
