@@ -11,5 +11,5 @@
 // the connection instead. A request that was given up doubles the peer's
 // time-out until the peer answers again, late answers included.
 //
-// A [Table] takes at most 400 bytes, whatever the number of peers.
+// A [Table] takes at most 300 bytes, whatever the number of peers.
 package rto

@@ -65,12 +65,24 @@ const (
 	unit     = 250 * time.Microsecond // of the times in an entry: up to 16 s
 )
 
-// entry is an estimate in units. ref 0 marks an empty one.
+// entry is an estimate, in eight bytes: a large simulation has dozens per node. ref
+// 0 marks an empty one.
 type entry struct {
-	ref       uint32
-	srtt, dev uint16
-	backoff   uint8 // doublings since the last answer
+	ref  uint32
+	srtt uint16 // smoothed round trip, in units
+	rest uint16 // deviation in units, up to 2 s, and in the low bits the backoff
 }
+
+const (
+	backoffBits = 3
+	maxBackoff  = 6
+	maxDev      = 1<<(16-backoffBits) - 1
+)
+
+func (e *entry) dev() uint32 { return uint32(e.rest >> backoffBits) }
+
+// backoff counts the doublings since the last answer.
+func (e *entry) backoff() uint16 { return e.rest & (1<<backoffBits - 1) }
 
 // Timeout is how long to wait for an answer of that peer to a request whose
 // handler waits as w says.
@@ -92,36 +104,35 @@ func (t *Table) adaptive(c *Config, ref uint32) time.Duration {
 	}
 	d := c.Initial
 	if e.srtt > 0 {
-		d = time.Duration(e.srtt)*unit + max(c.Margin, 4*time.Duration(e.dev)*unit)
+		d = time.Duration(e.srtt)*unit + max(c.Margin, 4*time.Duration(e.dev())*unit)
 	}
-	return min(d<<e.backoff, c.Max)
+	return min(d<<e.backoff(), c.Max)
 }
 
 // Learn takes a measured round trip of an answer that waited for nothing.
 func (t *Table) Learn(ref uint32, rtt time.Duration) {
 	sample := uint16(min(max(rtt/unit, 1), 1<<16-1))
 	t.all.learn(sample)
-	t.all.backoff = 0
-	e := t.place(ref)
-	e.learn(sample)
-	e.backoff = 0
+	t.place(ref).learn(sample)
 }
 
 // GiveUp notes that a request to that peer timed out.
 func (t *Table) GiveUp(ref uint32) {
-	if e := t.find(ref); e != nil && e.backoff < 6 {
-		e.backoff++
+	if e := t.find(ref); e != nil && e.backoff() < maxBackoff {
+		e.rest++
 	}
 }
 
+// learn takes a sample in and ends the backoff.
 func (e *entry) learn(sample uint16) {
 	if e.srtt == 0 {
-		e.srtt, e.dev = sample, sample/2
+		e.srtt, e.rest = sample, min(sample/2, maxDev)<<backoffBits
 		return
 	}
 	off := int32(sample) - int32(e.srtt)
 	e.srtt = uint16(int32(e.srtt) + (off+signOf(off)*4)/8)
-	e.dev = uint16((3*uint32(e.dev) + uint32(max(off, -off)) + 2) / 4)
+	dev := (3*e.dev() + uint32(max(off, -off)) + 2) / 4
+	e.rest = uint16(min(dev, maxDev)) << backoffBits
 }
 
 // signOf makes the division by 8 round half away from zero.

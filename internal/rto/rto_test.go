@@ -73,6 +73,18 @@ func TestGivingUpBacksOffUntilTheNextAnswer(t *testing.T) {
 	}
 }
 
+func TestLongestRoundTripsSaturate(t *testing.T) {
+	cfg := Config{Max: time.Hour}.WithDefaults()
+	var table Table
+	for _, rtt := range []time.Duration{10 * time.Minute, ms, 10 * time.Minute} {
+		table.Learn(1, rtt)
+		table.GiveUp(1)
+		if got := table.Timeout(&cfg, 1, dht.Never); got < 8*time.Second || got > 2*(17+4*2)*time.Second {
+			t.Errorf("after %v and one time-out: %v", rtt, got)
+		}
+	}
+}
+
 func TestAllowances(t *testing.T) {
 	cfg := Config{Initial: ms, Disk: 10 * ms, Ceiling: 100 * ms}.WithDefaults()
 	var table Table

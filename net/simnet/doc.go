@@ -73,6 +73,6 @@
 // # Cost
 //
 // An event takes 0.5 to 1 µs at 1,000 to 10,000 nodes and 2 µs at 100,000, mostly
-// waiting for memory. A node takes 0.5 KiB, and up to 0.4 KiB more for its time-outs;
-// periodic work 100 bytes, a parked activity about 5 KiB of stack.
+// waiting for memory. A node takes 0.5 KiB, and up to 0.3 KiB more for its time-outs;
+// periodic work 110 bytes, a parked activity about 5 KiB of stack.
 package simnet

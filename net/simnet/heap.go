@@ -21,8 +21,8 @@ func (e *event) before(f *event) bool { return e.at < f.at || e.at == f.at && e.
 // queueing. It is 2 to 3 times as fast as container/heap: no interface calls, half
 // the levels, and four children share two cache lines.
 //
-// Events that are called off stay in it until they are due, or until they are the
-// majority: time-outs are called off far more often than not.
+// Events that are called off stay in it until they are due, or until they are a
+// quarter of all: time-outs are called off far more often than not.
 type queue struct {
 	events []event
 	seq    uint64
@@ -32,7 +32,7 @@ type queue struct {
 // calledOff notes that an event in the queue means nothing any more.
 func (q *queue) calledOff() {
 	q.dead++
-	if q.dead > 1024 && q.dead > len(q.events)/2 {
+	if q.dead > 1024 && q.dead > len(q.events)/4 {
 		q.compact()
 	}
 }

@@ -71,7 +71,7 @@ func TestQueueDropsWhatIsCalledOff(t *testing.T) {
 			want = append(want, event{at: at, seq: seq})
 		}
 	}
-	if len(q.events) > 2*len(want)+2048 {
+	if len(q.events) > len(want)*4/3+2048 {
 		t.Errorf("%d events are held for %d that are due", len(q.events), len(want))
 	}
 	sort.Slice(want, func(i, j int) bool { return want[i].before(&want[j]) })
