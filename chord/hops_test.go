@@ -18,6 +18,9 @@ import (
 // The model of a perfect ring gives 4.47 mean hops for 1,024 nodes with random
 // identifiers and 8 successors, the final move to the owner counted.
 func TestMeanHopsOfAPerfectRing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nothing runs at the same time here; too slow under the race detector")
+	}
 	factory, err := chord.Factory(chord.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +54,9 @@ func TestMeanHopsOfAPerfectRing(t *testing.T) {
 // path lengths are those of the journal version's table. Time-outs are fewer here:
 // who named a dead node is told, and does not name it to the next.
 func TestSimultaneousFailures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nothing runs at the same time here; too slow under the race detector")
+	}
 	for p, want := range map[float64]float64{0: 3.84, 0.1: 4.03, 0.3: 4.44, 0.5: 5.09} {
 		t.Run(fmt.Sprint(p), func(t *testing.T) {
 			c := cluster(t, simnet.Config{Seed: 3}, chord.Config{

@@ -32,12 +32,14 @@ func (n *Node) Peers() iter.Seq[dht.Peer] {
 // Table shows predecessor, successor list and fingers. A finger that stands for
 // several places of the paper's table is labelled with the range of their starts.
 func (n *Node) Table() dht.Table {
-	var pred, succ, table []dht.Entry
+	var pred []dht.Entry
+	table := make([]dht.Entry, 0, len(n.table))
 	if p := n.ring.Predecessor(); !p.IsZero() {
 		pred = []dht.Entry{{Label: "predecessor", Peer: p}}
 	}
+	succ := make([]dht.Entry, len(n.ring.Successors()))
 	for i, p := range n.ring.Successors() {
-		succ = append(succ, dht.Entry{Label: fmt.Sprintf("successor %d", i+1), Peer: p})
+		succ[i] = dht.Entry{Label: fmt.Sprintf("successor %d", i+1), Peer: p}
 	}
 	s, self := n.cfg.space, n.env.Self()
 	i := firstFinger(s, self.ID, n.ring.Successors())

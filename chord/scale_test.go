@@ -16,6 +16,9 @@ import (
 // A node at rest, all in, the simulator's part included, must stay small: a large
 // simulation is bounded by memory.
 func TestBytesPerNode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector's own memory is of no interest")
+	}
 	if bytes := bytesPerNode(t, 4000); bytes > 3*1024 {
 		t.Errorf("%d bytes per node, more than 3 KiB", bytes)
 	}

@@ -74,14 +74,14 @@ func (c *Cluster) Restart(m *Member, seeds ...*Member) {
 	for _, s := range seeds {
 		m.Seeds = append(m.Seeds, s.Peer())
 	}
-	m.Node.Restart(m.setup(c))
+	m.Restart(m.setup(c))
 }
 
 // Crash ends members at once.
 func (c *Cluster) Crash(members ...*Member) {
 	for _, m := range members {
 		m.Joined = false
-		m.Node.Crash()
+		m.Crash()
 	}
 }
 

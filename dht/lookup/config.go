@@ -11,9 +11,9 @@ import (
 type Style uint8
 
 const (
-	// Iterative: the origin asks every node on the way itself.
+	// Iterative means that the origin asks every node on the way itself.
 	Iterative Style = iota
-	// Recursive: each node forwards the lookup to the next.
+	// Recursive means that each node forwards the lookup to the next.
 	Recursive
 )
 

@@ -31,7 +31,7 @@ func (r *Ring) Join(ctx context.Context, seeds []dht.Peer) error {
 		return nil
 	}
 	r.seeds = slices.Clone(seeds[:min(len(seeds), maxSeeds)])
-	var failed error = fmt.Errorf("ring: join: this node is its own only seed: %w", dht.ErrNoRoute)
+	failed := fmt.Errorf("ring: join: this node is its own only seed: %w", dht.ErrNoRoute)
 	for _, seed := range seeds {
 		if seed.Same(r.env.Self()) {
 			continue
