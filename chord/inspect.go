@@ -3,6 +3,7 @@ package chord
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"dyschord/dht"
 	"dyschord/dht/lookup"
@@ -18,10 +19,16 @@ func (n *Node) Successors() []dht.Peer { return n.ring.Successors() }
 // Peers visits every peer the node holds, some perhaps twice.
 func (n *Node) Peers() iter.Seq[dht.Peer] {
 	return func(yield func(dht.Peer) bool) {
-		if !n.ring.Peers(yield) {
-			return
+		if n.ring.Peers(yield) {
+			slices.Values(n.table)(yield)
 		}
-		for _, p := range n.table {
+	}
+}
+
+// tables visits the peers that lookups are sent to.
+func (n *Node) tables(yield func(dht.Peer) bool) {
+	for _, list := range [][]dht.Peer{n.ring.Successors(), n.table, {n.ring.Predecessor()}} {
+		for _, p := range list {
 			if !yield(p) {
 				return
 			}

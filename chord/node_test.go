@@ -158,3 +158,48 @@ func TestTableShowsTheRing(t *testing.T) {
 		}
 	}
 }
+
+// A suspicion makes a node probe what it holds, and nobody else.
+func TestSuspicionOfStrangersIsIgnored(t *testing.T) {
+	c := cluster(t, simnet.Config{Seed: 7, Space: dht.Space{Bits: 16}}, chord.Config{Successors: 2})
+	c.Prefill(20)
+	stranger := c.PrefillID(12345)
+	accused := c.Members[3].Overlay.(*chord.Node)
+	held := accused.Successors()[1]
+	pings := func(p dht.Peer) uint64 {
+		before := delivered(c, "ring_ping")
+		c.Members[0].Await("accuse", time.Minute, func(ctx context.Context) {
+			if _, err := dht.Call(ctx, c.Members[0].Env(), c.Members[3].Peer(), suspicion(accused, p)); err != nil {
+				t.Errorf("the suspicion was not taken: %v", err)
+			}
+		})
+		c.Net.RunFor(time.Second)
+		return delivered(c, "ring_ping") - before
+	}
+	if n := pings(held); n != 1 {
+		t.Errorf("%d pings after a suspicion of a successor", n)
+	}
+	if n := pings(stranger.Peer()); n != 0 {
+		t.Errorf("%d pings after a suspicion of a stranger", n)
+	}
+}
+
+func suspicion(n *chord.Node, p dht.Peer) dht.Message {
+	for _, k := range n.Kinds() {
+		if k.Name == "suspect" {
+			m := k.New()
+			m.EachPeer(func(q *dht.Peer) { *q = p })
+			return m
+		}
+	}
+	return nil
+}
+
+func delivered(c *dhttest.Cluster, name string) uint64 {
+	for _, k := range c.Net.Stats().Kinds {
+		if k.Name == name {
+			return k.Delivered
+		}
+	}
+	return 0
+}

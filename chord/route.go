@@ -46,8 +46,15 @@ func (r *router) Before(key dht.ID, a, b dht.Peer) bool {
 	return s.Sub(a.ID, key).Less(s.Sub(b.ID, key))
 }
 
-// Suspect has p probed.
-func (r *router) Suspect(p dht.Peer) { r.ring.Suspect(p) }
+// Suspect has p probed, if this node holds it: nobody can make it probe others.
+func (r *router) Suspect(p dht.Peer) {
+	for held := range (*Node)(r).tables {
+		if held.Same(p) {
+			r.ring.Suspect(held)
+			return
+		}
+	}
+}
 
 // preceding lists up to n nodes strictly between this one and key, the closest to
 // the key first, from the fingers and the successor list together.

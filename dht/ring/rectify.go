@@ -43,7 +43,8 @@ func (r *Ring) setPredecessor(n dht.Peer) {
 	}
 }
 
-// Suspect hears that p did not answer somebody. p is pinged before it is believed.
+// Suspect hears that p, which the overlay holds, did not answer somebody. p is pinged
+// before it is believed.
 func (r *Ring) Suspect(p dht.Peer) {
 	if !r.member || len(r.probing) == maxProbing || p.Same(r.env.Self()) || slices.ContainsFunc(r.probing, p.Same) {
 		return

@@ -150,5 +150,6 @@ func (r *Ring) lose(p dht.Peer) {
 	}
 	lost := append(without(r.lost, p), p)
 	r.lost = lost[max(0, len(lost)-maxLost):]
+	r.env.Log().Warn("peer lost", "peer", p)
 	r.host.Lost(p)
 }
