@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -16,13 +17,25 @@ import (
 // fake serves one answer and keeps the requests.
 type fake struct {
 	*httptest.Server
+	mu       sync.Mutex
 	requests []string // method, path as it came, body
+}
+
+// got returns the requests so far, and forgets them.
+func (f *fake) got() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	requests := f.requests
+	f.requests = nil
+	return requests
 }
 
 func fakeGateway(t *testing.T, answer http.HandlerFunc) *fake {
 	f := &fake{}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.requests = append(f.requests, r.Method+" "+r.URL.EscapedPath()+" "+string(body))
 		answer(w, r)
 	}))
@@ -65,18 +78,17 @@ func TestGetWritesTheValueByteForByte(t *testing.T) {
 	if got.code != exitDone || got.stdout != value {
 		t.Errorf("%+v", got)
 	}
-	if want := "GET /v1/kv/a%2F%20b%25%FF%3F "; g.requests[0] != want {
-		t.Errorf("request %q, want %q", g.requests[0], want)
+	if want, requests := "GET /v1/kv/a%2F%20b%25%FF%3F ", g.got(); requests[0] != want {
+		t.Errorf("request %q, want %q", requests, want)
 	}
 }
 
 func TestKeysThatLookLikeFoldersArriveWhole(t *testing.T) {
 	g := fakeGateway(t, says(200, "", ""))
 	for key, want := range map[string]string{".": "%2E", "..": "%2E%2E", "a/../b": "a%2F..%2Fb", "a//b": "a%2F%2Fb", "...": "%2E%2E%2E"} {
-		g.requests = nil
 		dyschord(t, "", "get", key, "--gateway", g.URL)
-		if len(g.requests) != 1 || g.requests[0] != "GET /v1/kv/"+want+" " {
-			t.Errorf("key %q: requests %q", key, g.requests)
+		if requests := g.got(); len(requests) != 1 || requests[0] != "GET /v1/kv/"+want+" " {
+			t.Errorf("key %q: requests %q", key, requests)
 		}
 	}
 }
@@ -99,8 +111,8 @@ func TestPutTakesItsValueFromAnywhere(t *testing.T) {
 	} {
 		g := fakeGateway(t, says(201, "", ""))
 		got := dyschord(t, "typed", append([]string{"put", "k", "--gateway", g.URL}, c.args...)...)
-		if got.code != exitDone || g.requests[0] != "PUT /v1/kv/k "+c.want {
-			t.Errorf("put %q: %+v, request %q", c.args, got, g.requests)
+		if requests := g.got(); got.code != exitDone || requests[0] != "PUT /v1/kv/k "+c.want {
+			t.Errorf("put %q: %+v, request %q", c.args, got, requests)
 		}
 		if !strings.Contains(got.stdout, "on 2 of 3 replicas") || !strings.Contains(got.stdout, "version 7") {
 			t.Errorf("put %q says %q", c.args, got.stdout)
@@ -184,8 +196,8 @@ func TestReadsFailOverAndWritesOnlyWhenNothingWasSent(t *testing.T) {
 		}
 		t.Setenv("DYSCHORD_GATEWAY", first+","+second.URL)
 		got := dyschord(t, "", strings.Fields(c.args)...)
-		if got.code != c.code || len(second.requests) != c.used {
-			t.Errorf("%s: %+v, %d requests at the second gateway; want code %d, %d", c.name, got, len(second.requests), c.code, c.used)
+		if used := len(second.got()); got.code != c.code || used != c.used {
+			t.Errorf("%s: %+v, %d requests at the second gateway; want code %d, %d", c.name, got, used, c.code, c.used)
 		}
 	}
 }
@@ -199,13 +211,12 @@ func TestAllGatewaysGone(t *testing.T) {
 }
 
 func TestTokenIsSent(t *testing.T) {
-	var sent string
-	g := fakeGateway(t, func(_ http.ResponseWriter, r *http.Request) { sent = r.Header.Get("Authorization") })
+	g := fakeGateway(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("Authorization")) })
 	t.Setenv("DYSCHORD_TOKEN", "from-env")
-	if dyschord(t, "", "get", "k", "--gateway", g.URL); sent != "Bearer from-env" {
+	if sent := dyschord(t, "", "get", "k", "--gateway", g.URL).stdout; sent != "Bearer from-env" {
 		t.Errorf("Authorization: %q", sent)
 	}
-	if dyschord(t, "", "get", "k", "--gateway", g.URL, "--token", "t"); sent != "Bearer t" {
+	if sent := dyschord(t, "", "get", "k", "--gateway", g.URL, "--token", "t").stdout; sent != "Bearer t" {
 		t.Errorf("Authorization: %q", sent)
 	}
 }
@@ -248,15 +259,16 @@ func TestStatusIsHealthyOnlyIfEverySlotIs(t *testing.T) {
 }
 
 func TestStatusWaitsUntilHealthy(t *testing.T) {
-	asked := 0
+	asked := 0 // guarded by the fake
 	g := fakeGateway(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/ring" {
 			asked++
 		}
 		says(200, "application/json", fmt.Sprintf(ringOf2, "up", "healthy", max(0, 3-asked), true))(w, r)
 	})
-	if got := dyschord(t, "", "status", "--wait", "1m", "--gateway", g.URL); got.code != exitDone || asked != 3 {
-		t.Errorf("%+v after %d questions", got, asked)
+	got := dyschord(t, "", "status", "--wait", "1m", "--gateway", g.URL)
+	if requests := g.got(); got.code != exitDone || len(requests) != 4 { // one for the name of the cluster
+		t.Errorf("%+v after the requests %q", got, requests)
 	}
 }
 
@@ -285,8 +297,8 @@ func TestLeaveWaitsUntilTheNodeHasLeft(t *testing.T) {
 		if c.code == exitFailed && !strings.Contains(got.stderr, "no room elsewhere") {
 			t.Errorf("the reason is missing: %s", got.stderr)
 		}
-		if got.code != c.code || g.requests[0] != "POST /v1/node/leave " {
-			t.Errorf("%s: %+v, requests %q", c.states, got, g.requests)
+		if requests := g.got(); got.code != c.code || requests[0] != "POST /v1/node/leave " {
+			t.Errorf("%s: %+v, requests %q", c.states, got, requests)
 		}
 	}
 }
