@@ -175,7 +175,7 @@ func TestAForgottenPeerThatCallsIsWelcome(t *testing.T) {
 		t.Fatal(res.Err)
 	}
 	a.net.swarm.ClosePeer(b.pid)
-	b.until("the stream has ended", func() bool { return b.Stats().Streams == 0 })
+	b.until("the stream has ended", func() bool { return a.Stats().Streams+b.Stats().Streams == 0 })
 	b.forget(time.Now().Add(time.Hour))
 	if res := a.call(a.knows(b), &echo{}); res.Err != nil {
 		t.Error(res.Err)

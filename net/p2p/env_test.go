@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,4 +38,20 @@ func (h worldHost) Stop() { h.Close() }
 
 func TestEnv(t *testing.T) {
 	envtest.Test(t, func(t *testing.T) envtest.World { return world{t} })
+}
+
+func TestActivitiesBeginInTheOrderOfTheirStart(t *testing.T) {
+	n := newNode(t, Config{})
+	var began []int
+	n.do(func(ctx context.Context) {
+		for i := range 500 {
+			n.Env().Go("one of many", func(context.Context) { began = append(began, i) })
+		}
+	})
+	n.until("all have begun", func() bool { return len(began) == 500 })
+	n.do(func(context.Context) {
+		if !slices.IsSorted(began) {
+			t.Errorf("activities began as %v", began)
+		}
+	})
 }

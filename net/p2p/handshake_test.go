@@ -2,11 +2,13 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -253,5 +255,29 @@ func TestQUIC(t *testing.T) {
 	a, b := newNode(t, listen), newNode(t, listen)
 	if res := a.call(a.knows(b), &value{Data: make([]byte, 300_000), Want: 5}); res.Err != nil || len(res.Msg.(*value).Data) != 5 {
 		t.Errorf("%v", res.Err)
+	}
+}
+
+func TestADeadConnectionIsReplaced(t *testing.T) {
+	a, b := newNode(t, Config{DialTimeout: time.Second}), newNode(t, Config{})
+	peer := a.knows(b)
+	if res := a.call(peer, &echo{}); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	// The connection takes new streams and says nothing on them any more.
+	dead := a.net.swarm.ConnsToPeer(b.pid)[0].RemoteMultiaddr().String()
+	local := a.net.swarm.ConnsToPeer(b.pid)[0].LocalMultiaddr().String()
+	b.net.swarm.SetStreamHandler(func(s network.Stream) {
+		if s.Conn().RemoteMultiaddr().String() != local {
+			b.receiveStream(s)
+		}
+	})
+	l := a.link(peer.Ref)
+	l.mu.Lock()
+	out := l.out
+	l.mu.Unlock()
+	out.end(errors.New("cut by the test"))
+	if res := a.call(peer, &echo{}); res.Err != nil {
+		t.Errorf("over the dead connection to %s: %v", dead, res.Err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +216,7 @@ func wireRequest(t testing.TB, h *node, id uint32, m dht.Message) []byte {
 func TestAPeerThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
 	a, b := newNode(t, Config{}), newNode(t, Config{InFlight: 10, SendBuffer: 4 << 20})
 	write, id := deaf(t, b)
+	var sent atomic.Int32
 	stopped := make(chan error, 1)
 	go func() {
 		for i := uint32(1); ; i++ {
@@ -222,19 +224,24 @@ func TestAPeerThatDoesNotReadItsAnswersIsNotReadEither(t *testing.T) {
 				stopped <- err
 				return
 			}
+			sent.Add(1)
 		}
 	}()
-	// Its window is 256 KiB to 16 MiB; then its queue fills up and reading stops.
+	// Its window takes some MiB; then its queue fills up and reading stops. Thousands
+	// of requests fit between it and us.
 	var l *link
 	var in *inbound
 	b.until("the answers pile up", func() bool {
 		l, in = b.askedBy(id)
-		return in != nil && in.queue.length.Load() >= 2*10
+		return in != nil && in.queue.length.Load() >= 2*10 && sent.Load() > 3000
 	})
 	for range 50 {
 		if res := a.call(a.knows(b), &echo{}); res.Err != nil {
 			t.Fatalf("another peer's call: %v", res.Err)
 		}
+	}
+	if n := in.queue.length.Load(); n > 2*10+1 {
+		t.Errorf("%d answers wait for a peer that does not read", n)
 	}
 	in.queue.mu.Lock()
 	if in.queue.weight > 4<<20+2<<20 {
