@@ -351,3 +351,7 @@ func (o *oracle) Peers() iter.Seq[dht.Peer] {
 	all, _ := o.Near(dht.ID{}, 1000)
 	return slices.Values(all)
 }
+
+func toStoreRecord(seq uint64, request []byte) store.Record {
+	return store.Record{Epoch: 1, Seq: seq, Key: []byte("k"), Request: request}
+}
