@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func (r *refusals) note(log *slog.Logger, pid peer.ID, addr, reason string) {
 	r.list = append(r.list, fresh)
 	r.list = r.list[max(0, len(r.list)-maxRefusals):]
 	r.mu.Unlock()
-	log.Log(nil, level, "peer refused", "peer", pid, "addr", addr, "reason", reason)
+	log.Log(context.Background(), level, "peer refused", "peer", pid, "addr", addr, "reason", reason)
 }
 
 // Refusals returns the last refusal of each peer, oldest first. A node that cannot

@@ -142,13 +142,22 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func TestOneCodePerKind(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("two kinds with one code were accepted")
-		}
-	}()
-	NewCodec(append(testKinds(), testKinds()...))
+func TestMistakesInKindsPanic(t *testing.T) {
+	message := func() dht.Message { return new(small) }
+	for name, kinds := range map[string][]dht.Kind{
+		"two kinds with one code": append(testKinds(), testKinds()...),
+		"the probe's code":        {{Name: "zero", New: message}},
+		"no New":                  {{Name: "none", Code: 20}},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: accepted", name)
+				}
+			}()
+			NewCodec(kinds)
+		}()
+	}
 }
 
 func TestWeightFollowsSize(t *testing.T) {

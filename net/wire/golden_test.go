@@ -30,6 +30,11 @@ func TestGolden(t *testing.T) {
 		"failure": func() ([]byte, error) {
 			return AppendFailure(nil, 7, fmt.Errorf("chord: notify 3: %w", dht.ErrRejected)), nil
 		},
+		"probe": func() ([]byte, error) {
+			out := BeginFrame(nil)
+			EndFrame(out, 0, Header{Type: Request})
+			return out, nil
+		},
 		"fragments": func() ([]byte, error) {
 			var out []byte
 			f := NewFragments(Header{Request, 7, 300}, bytes.Repeat([]byte{0xaa}, 2*MinRoom))
