@@ -24,13 +24,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // brisk is the configuration of a test's nodes: upkeep without long waits.
 func brisk() Config {
 	return Config{
-		Slots: 16, Heartbeat: 50 * time.Millisecond,
-		Overlay: overlays.Config{Chord: chord.Config{Stabilize: 50 * time.Millisecond}},
+		Slots: 16, Heartbeat: 100 * time.Millisecond,
+		Overlay: overlays.Config{Chord: chord.Config{Stabilize: 100 * time.Millisecond}},
 	}
 }
 
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
