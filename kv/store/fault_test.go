@@ -159,6 +159,40 @@ func failingDisk(t *testing.T, f *faults) {
 	}
 }
 
+func TestFrozenDiskKeepsEveryFile(t *testing.T) {
+	mem := vfs.NewMem()
+	d := newDisk(Options{FS: mem, Dir: "/dir"})
+	if err := mem.MkdirAll("/dir", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"1.log", "2.sst", "MANIFEST-1"} {
+		writeFile(t, mem, "/dir/"+name, []byte(name))
+	}
+	d.armed.Store(true)
+	before := mem.String()
+	_ = d.fail("sync", "1.log", errDisk)
+	reused, errReuse := d.ReuseForWrite("/dir/1.log", "/dir/3.log", vfs.WriteCategoryUnspecified)
+	created, errCreate := d.Create("/dir/MANIFEST-1", vfs.WriteCategoryUnspecified)
+	err := errors.Join(errReuse, errCreate, d.Remove("/dir/1.log"), d.Rename("/dir/2.sst", "/dir/4.sst"),
+		d.Link("/dir/2.sst", "/dir/5.sst"), d.RemoveAll("/dir"))
+	if err != nil {
+		t.Fatalf("Pebble would end the process: %v", err)
+	}
+	for _, file := range []vfs.File{reused, created} {
+		_, err := file.Write([]byte("lost"))
+		if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+			t.Fatalf("Pebble would end the process: %v", err)
+		}
+	}
+	close(d.closing)
+	if _, err := d.Create("/dir/6.sst", vfs.WriteCategoryUnspecified); !errors.Is(err, ErrFailed) {
+		t.Errorf("a new table: %v", err)
+	}
+	if after := mem.String(); after != before {
+		t.Errorf("the directory was\n%s\nand is\n%s", before, after)
+	}
+}
+
 func TestNoRoomForTables(t *testing.T) {
 	f := &faults{match: file(".sst", errorfs.OpCreate, errorfs.OpFileWrite), err: &pathError{syscall.ENOSPC}}
 	s, _ := openFaulty(t, f)
@@ -519,4 +553,44 @@ func FuzzDecodeRecord(f *testing.F) {
 			t.Fatalf("%v became %v, %v", rec, again, err)
 		}
 	})
+}
+
+func TestReserveFitsTheDisk(t *testing.T) {
+	for total, want := range map[uint64]int64{1 << 40: 64 << 20, 64 << 20: 8 << 20} {
+		disk := &sizedDisk{FS: vfs.NewMem(), total: total}
+		if err := disk.MkdirAll("/a", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(Options{Dir: "/a/b/c", FS: disk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.opts.MinFree != want {
+			t.Errorf("of a disk of %d bytes %d are kept free, should be %d", total, s.opts.MinFree, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(Options{Dir: "/a", FS: vfs.NewMem(), MinFree: -1})
+	if err != nil || s.opts.MinFree != 0 {
+		t.Fatalf("no reserve: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sizedDisk is a file system of a size, all of it free. Like statfs it knows no
+// directory that is not there.
+type sizedDisk struct {
+	vfs.FS
+	total uint64
+}
+
+func (d *sizedDisk) GetDiskUsage(dir string) (vfs.DiskUsage, error) {
+	if _, err := d.Stat(dir); err != nil {
+		return vfs.DiskUsage{}, err
+	}
+	return vfs.DiskUsage{AvailBytes: d.total, TotalBytes: d.total}, nil
 }

@@ -21,7 +21,8 @@ type Options struct {
 	Cache *Cache
 	// MinFree is the number of bytes of the disk kept free: below it batches that
 	// store values are refused with ErrFull, below a quarter of it all batches.
-	// Default 64 MiB, enough for all tables in memory; negative: none.
+	// Default 64 MiB, enough for all tables in memory, but at most an eighth of the
+	// disk; negative: none.
 	MinFree int64
 	// Log gets what Pebble reports. Default: nothing is logged.
 	Log *slog.Logger
@@ -42,17 +43,30 @@ func (o Options) withDefaults() Options {
 			o.Dir = abs // locks know a directory by one name
 		}
 	}
-	if o.MinFree == 0 {
-		o.MinFree = defaultMinFree
-	}
+	o.MinFree = max(o.minFree(), 0)
 	if o.memTable == 0 {
 		o.memTable = memTableSize
 	}
-	o.MinFree = max(o.MinFree, 0)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// minFree is MinFree, or its default. The directory need not be there yet.
+func (o Options) minFree() int64 {
+	if o.MinFree != 0 {
+		return o.MinFree
+	}
+	for dir := o.Dir; ; dir = o.FS.PathDir(dir) {
+		usage, err := o.FS.GetDiskUsage(dir)
+		if err == nil {
+			return int64(min(defaultMinFree, usage.TotalBytes/8))
+		}
+		if dir == o.FS.PathDir(dir) {
+			return defaultMinFree
+		}
+	}
 }
 
 func (o Options) validate() error {
