@@ -262,6 +262,14 @@ func testBatchOrder(t *testing.T, open Open) {
 	})
 	same(t, "log of a slot filled and dropped", seqs(t, s, 1, 0, 9), []uint64{})
 	same(t, "index of a slot filled and dropped", keys(t, s, 1, ""), []string{})
+	apply(t, s, func(b *store.Batch) {
+		b.Append(1, rec(9, "a", "before"))
+		b.Index(1, []byte("a"), 9)
+		b.Drop(1)
+		b.Append(1, rec(2, "a", "after"))
+		b.Index(1, []byte("a"), 2)
+	})
+	same(t, "index of a slot that begins anew within the batch", keys(t, s, 1, ""), []string{"a=2"})
 }
 
 func testTruncate(t *testing.T, open Open) {
