@@ -377,3 +377,48 @@ func TestOneOfThreeIsNoMajority(t *testing.T) {
 		t.Fatalf("a write after the loss was noticed: %+v, %v", w, err)
 	}
 }
+
+// What a frozen member has may have been given to it as a copy, beyond a cut that is
+// decided already. Its heartbeats acknowledge nothing.
+func TestAFrozenMembersHeartbeatAcknowledgesNothing(t *testing.T) {
+	c := grow(t, 210, 5, withConfig(Config{Slots: 16, Replicas: 5}))
+	at := c.slotWith("a")
+	primary := at.members[0]
+	s := primary.kv.slots[at.id]
+	for i := range s.lead.members {
+		s.lead.members[i].stuck = true // so that the write is sent to nobody
+	}
+	write := func(done func()) {
+		q := &request{Op: opPut, Slot: at.id, Key: []byte("a"), Value: []byte("x"), ID: make([]byte, requestIDLen), Stamp: s.Com}
+		primary.kv.write(s, q, func(r *response, err error) {
+			if err == nil && !r.Moved {
+				done()
+			}
+		})
+	}
+	committed := false
+	primary.await(func(context.Context) { write(func() { committed = true }) })
+	c.net.RunFor(5 * time.Millisecond)
+	next := run{Slot: at.id, Epoch: at.epoch, Prev: s.last - 1, Records: []record{toWire(&s.tail[0])}}
+	for _, m := range at.members[1:3] {
+		if a := m.appendFrom(primary, next); a.Outcome != ackRun {
+			t.Fatalf("append: %+v", a)
+		}
+		if p := m.promise(at.id, at.epoch, 50); p == nil || !p.OK || p.Last != s.last {
+			t.Fatalf("promise: %+v", p)
+		}
+	}
+	for _, m := range at.members[1:3] {
+		said := &tell{}
+		m.kv.describe(&said.rows, at.id)
+		if r := said.Rows[0]; r.Last != 0 || !r.Frozen {
+			t.Errorf("a frozen member says %+v", r)
+		}
+		said.Rows[0].Last = s.last // as one that has restarted since might
+		primary.await(func(context.Context) { primary.kv.takeIn(m.kv.self(), said) })
+	}
+	c.net.RunFor(5 * time.Millisecond)
+	if committed || s.Com >= s.last {
+		t.Fatalf("version %d was committed by heartbeats of frozen members", s.last)
+	}
+}

@@ -257,7 +257,10 @@ func (n *Node) describe(m *rows, id uint32) bool {
 	c := n.latest(id)
 	r := row{Slot: id}
 	if s := n.slots[id]; s != nil && n.installed(s, s.Cfg.Epoch) {
-		r.Installed, r.Last, r.Frozen = s.Cfg.Epoch, s.synced, !n.active(s, s.Cfg.Epoch)
+		r.Installed, r.Frozen = s.Cfg.Epoch, true
+		if n.active(s, s.Cfg.Epoch) {
+			r.Last, r.Frozen = s.synced, false // what a frozen member has may be staged: no acknowledgement
+		}
 	}
 	return m.add(r, c)
 }
@@ -289,7 +292,7 @@ func (n *Node) takeIn(from dht.Peer, m *tell) {
 		at := &m.Rows[i]
 		n.learn(at.Slot, &c)
 		s := n.held(at.Slot)
-		if s == nil || !n.serving(s) || at.Installed != s.Cfg.Epoch {
+		if s == nil || !n.serving(s) || at.Installed != s.Cfg.Epoch || at.Frozen {
 			continue
 		}
 		if k := s.Cfg.index(from); k >= 0 && k != int(s.Cfg.Primary) {
@@ -298,8 +301,8 @@ func (n *Node) takeIn(from dht.Peer, m *tell) {
 	}
 }
 
-// arrived notes that a member has installed the primary's epoch and has the log up
-// to last on its disk.
+// arrived notes that a member is active in the primary's epoch and has the log up to
+// last on its disk.
 func (n *Node) arrived(s *slot, member int, last uint64) {
 	l := s.lead
 	p := &l.members[member]

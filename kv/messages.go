@@ -131,8 +131,8 @@ type row struct {
 	Primary   uint8
 	Cut       uint64
 	Installed uint64 // the epoch that the sender is an installed member of, or 0
-	Last      uint64 // with Installed: the end of its log that is on its disk
-	Frozen    bool   // with Installed: it takes part in a reconfiguration
+	Last      uint64 // if Installed and not Frozen: the end of its log that is on its disk, an acknowledgement
+	Frozen    bool   // if Installed: it takes part in a reconfiguration
 }
 
 // rows are configurations of many slots; members shared by slots are named once.
