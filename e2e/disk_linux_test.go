@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -35,18 +35,20 @@ var _ = Describe("a full disk", func() {
 	})
 })
 
-// fillDisk writes big values until one is refused, and returns the refusal.
+// fillDisk writes big values until one is refused, and returns the refusal. They are
+// random, since the store compresses what repeats.
 func fillDisk(m *member, l *ledger) answer {
 	GinkgoHelper()
 	for i := range 400 {
 		key := fmt.Sprintf("big/%d", i)
-		value := strings.Repeat(fmt.Sprintf("%07d ", i), 64<<10)
-		a, err := send("PUT", keyURL(m.url, key), []byte(value))
+		value := make([]byte, 512<<10)
+		_, _ = rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)}).Read(value)
+		a, err := send("PUT", keyURL(m.url, key), value)
 		Expect(err).NotTo(HaveOccurred())
 		if a.status >= 300 {
 			return a
 		}
-		l.add(key, value)
+		l.add(key, string(value))
 	}
 	Fail("the disk did not fill up")
 	return answer{}
