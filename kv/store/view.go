@@ -89,17 +89,21 @@ func recordOf(slot uint32, p pair) (Record, error) {
 	return decodeRecord(slot, binary.BigEndian.Uint64(p.key[slotEnd:]), p.value)
 }
 
-// Lookup returns the record that the index names for key.
+// Lookup returns the record that the index names for key. A batch may move the index
+// and prune the record between the two reads: then the index names another by now.
 func (v view) Lookup(slot uint32, key []byte) (Record, error) {
 	seq, err := committed(v.r, slot, key)
-	if err != nil {
-		return Record{}, err
+	for err == nil {
+		rec, missing := v.Record(slot, seq)
+		if !errors.Is(missing, ErrNotFound) {
+			return rec, missing
+		}
+		named := seq
+		if seq, err = committed(v.r, slot, key); err == nil && seq == named {
+			return Record{}, corrupt(slot, seq, "the index names it, but it is missing")
+		}
 	}
-	rec, err := v.Record(slot, seq)
-	if errors.Is(err, ErrNotFound) {
-		return Record{}, corrupt(slot, seq, "the index names it, but it is missing")
-	}
-	return rec, err
+	return Record{}, err
 }
 
 // committed reads the index.
