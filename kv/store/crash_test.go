@@ -234,9 +234,10 @@ func TestPowerCutKeepsWaitedBatches(t *testing.T) {
 }
 
 func TestPowerCutWhileTheStoreIsCreated(t *testing.T) {
-	for _, lost := range []int{0, 50, 100} {
+	for seed := range uint64(24) {
+		lost := []int{0, 50, 100, 70}[seed%4]
 		c := &cutter{
-			mem: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(3, 3)),
+			mem: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 3)),
 			lost: lost, every: 1, filter: isChange,
 		}
 		c.run(t, 1, 10)

@@ -532,6 +532,9 @@ func TestMemoryJournalIsBounded(t *testing.T) {
 
 func FuzzDecodeRecord(f *testing.F) {
 	f.Add([]byte{})
+	f.Add([]byte{0, 0, 0, 0, 0, 1, 200, 1, 'k'})                                                // a key longer than the record
+	f.Add([]byte{0, 0, 0, 0, 0, 1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 'k'})        // than memory
+	f.Add([]byte{0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}) // an endless epoch
 	f.Add(encodeRecord(1, &Record{Seq: 2, Key: []byte("k"), Value: []byte("v"), Type: "t", Modified: time.Unix(1, 1)}))
 	f.Add(encodeRecord(1, &Record{Epoch: 1 << 63, Seq: 2, Key: []byte("k"), Request: []byte("r"), Deleted: true}))
 	f.Fuzz(func(t *testing.T, data []byte) {
