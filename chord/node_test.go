@@ -61,7 +61,7 @@ func TestFingersConverge(t *testing.T) {
 	for range 20 {
 		c.Add(c.Members[0])
 	}
-	c.Run(5*time.Minute, nil)
+	c.Run(2*time.Minute, nil)
 	if share := tableConsistency(c); share < 1 {
 		t.Errorf("%.3f of the entries are right after further joins", share)
 	}

@@ -52,10 +52,25 @@ func (s *suite) smallClusters(t *testing.T) {
 		c.Grow(n)
 		c.Converge(patience)
 		c.agree(16)
+		c.nearKnowsAll(n)
 		for len(c.Live()) > 1 {
 			c.Crash(c.Live()[0])
 			c.Converge(patience)
 			c.agree(8)
+		}
+	}
+}
+
+// nearKnowsAll: in a cluster no larger than a neighbourhood everybody knows, and is
+// sure of, all owners of everything.
+func (c *Cluster) nearKnowsAll(n int) {
+	c.tb.Helper()
+	for _, m := range c.Live() {
+		for _, key := range c.keys(8) {
+			near, sure := m.Overlay.Near(key, n+1)
+			if want := c.Owners(key, n); !sure || !equal(near, want) {
+				c.tb.Errorf("%s among %d names %v for %s (sure: %v), not %v", m, n, near, key, sure, want)
+			}
 		}
 	}
 }

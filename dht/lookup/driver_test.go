@@ -218,6 +218,36 @@ func TestOwnerIsAskedAgainAfterALostPacket(t *testing.T) {
 	}
 }
 
+// While an owner that was silent is asked again, the next is asked as well: k dead
+// owners in a row cost k+1 time-outs, not 2k.
+func TestDeadOwnersInARowAreTriedTogether(t *testing.T) {
+	s := newScript(t, 6, Config{HopTimeout: 300 * ms})
+	s.say[0].owners = s.peers(1, 2, 3, 4)
+	for _, i := range []int{1, 2, 3} {
+		s.hosts[i].Crash()
+	}
+	r, err := s.hosts[0].lookup(t, 5, 1)
+	if err != nil || r.Owners[0] != s.hosts[4].Peer() || r.Timeouts != 6 || r.Took > 1250*ms {
+		t.Errorf("owners %v after %v and %d time-outs, %v", ids(r.Owners), r.Took, r.Timeouts, err)
+	}
+}
+
+// Owners are named in the incarnation in which they answered, not as others knew
+// them.
+func TestOwnersAreNamedAsTheyAnswered(t *testing.T) {
+	both(t, func(t *testing.T, style Style) {
+		s := newScript(t, 4, Config{Style: style})
+		old := s.peers(2, 3)
+		old[0].Inc, old[1].Inc = 0, 0
+		s.say[0].owners = old
+		s.say[2].atOwner = []dht.Peer{s.hosts[2].Peer(), old[1]}
+		r, err := s.hosts[0].lookup(t, 15, 2)
+		if err != nil || !slices.Equal(r.Owners, s.peers(2, 3)) {
+			t.Errorf("owners %v, %v", r.Owners, err)
+		}
+	})
+}
+
 // An owner that knows of a better one is heard.
 func TestOwnerNamesBetterOwner(t *testing.T) {
 	both(t, func(t *testing.T, style Style) {
@@ -333,6 +363,20 @@ func TestViaBeginsAtTheSeed(t *testing.T) {
 			t.Errorf("the way is %v, %v", hopIDs(r), err)
 		}
 	})
+}
+
+// A dead seed was named by the caller, not by the tables.
+func TestDeadSeedIsNotSuspected(t *testing.T) {
+	s := newScript(t, 2, Config{})
+	s.hosts[1].Crash()
+	s.hosts[0].Await("via", time.Minute, func(ctx context.Context) {
+		if _, err := s.hosts[0].driver.Via(ctx, s.hosts[1].Peer(), dht.NewID(0, 45), 1); !errors.Is(err, dht.ErrNoRoute) {
+			t.Errorf("the error is %v", err)
+		}
+	})
+	if got := s.say[0].suspected; len(got) > 0 {
+		t.Errorf("suspected: %v", ids(got))
+	}
 }
 
 // A recursive lookup that gets lost on the way is begun again.

@@ -185,8 +185,11 @@ func (d *Driver[S]) next(m *forward[S]) []choice[S] {
 // arrive ends the lookup at this node, its owner.
 func (d *Driver[S]) arrive(ctx context.Context, m *forward[S], t trail) {
 	self := d.env.Self()
-	if last := len(t.Hops) - 1; last >= 0 && !t.Hops[last].Peer.Same(self) {
-		t.Hops = append(slices.Clone(t.Hops), move{Peer: self})
+	t.Hops = slices.Clone(t.Hops)
+	if last := len(t.Hops) - 1; last >= 0 && t.Hops[last].Peer.Same(self) {
+		t.Hops[last].Peer = self // as it is now, not as the node before knew it
+	} else if last >= 0 {
+		t.Hops = append(t.Hops, move{Peer: self})
 	}
 	d.end(ctx, m, &arrived{Number: m.Number, Owners: d.router.Owners(m.Find.Key, int(m.Find.N)), Trail: t})
 }

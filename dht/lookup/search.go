@@ -304,14 +304,9 @@ func (s *search[S]) add(c *candidate[S]) {
 	}
 	for i := range s.all {
 		o := &s.all[i]
-		if !o.Peer.Same(c.Peer) {
-			continue
-		}
-		if (o.role == atOwner) == (c.role == atOwner) && (o.State == c.State || o.status == dead) {
+		alike := o.Peer.Same(c.Peer) && (o.role == atOwner) == (c.role == atOwner)
+		if alike && (o.State == c.State || o.status == dead) {
 			return
-		}
-		if o.status == dead {
-			c.tries = min(o.tries, int8(s.d.cfg.tries()-1))
 		}
 	}
 	at := len(*list)

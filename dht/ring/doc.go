@@ -33,9 +33,9 @@
 //   - When a better successor is adopted, the list before it is kept as a fallback
 //     until that successor has answered once more.
 //   - A node that restarts is a new incarnation ([dht.Peer].Inc). It is no member
-//     and refuses requests until it has joined again, its neighbours replace the old
-//     incarnation by the new one, and an answer that an old incarnation gave is
-//     dropped.
+//     and refuses requests until it has joined again; whoever it answers or notifies
+//     then replaces the old incarnation by the one that speaks; it never takes its
+//     own earlier run for another node.
 //
 // The conformance suite asserts the invariant at every step of runs within its
 // assumptions. Outside of them the promise is convergence: some time after the last

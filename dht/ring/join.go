@@ -107,9 +107,5 @@ func (r *Ring) take(next []dht.Peer, m dht.Peer) {
 	if len(next) == 0 {
 		next = []dht.Peer{m}
 	}
-	list := r.behind(next[0], next[1:])
-	if len(list) < r.cfg.Successors && !slices.ContainsFunc(list, m.Same) {
-		list = r.behind(list[0], append(slices.Clone(list[1:]), m))
-	}
-	r.setSuccessors(list)
+	r.setSuccessors(r.behind(next[0], next[1:]))
 }

@@ -25,8 +25,8 @@ type place struct {
 	*state
 }
 
-// read asks p for its place in the ring. An answer by an earlier run of the node
-// than p, overtaken by its restart, says nothing.
+// read asks p for its place in the ring. Which run of p it is, the answer says: it
+// is authenticated, and p perhaps hearsay.
 func (r *Ring) read(ctx context.Context, p dht.Peer) (place, outcome) {
 	st, from, outcome := ask[*state](ctx, r, p, &read{}, r.cfg.Tries)
 	if outcome != alive {
@@ -35,9 +35,6 @@ func (r *Ring) read(ctx context.Context, p dht.Peer) (place, outcome) {
 	if err := validList(r.cfg.Space, from, st.Succ); err != nil {
 		r.env.Log().Warn("peer breaks the protocol", "peer", p, "err", err)
 		return place{}, gone
-	}
-	if p.Inc != 0 && from.Inc < p.Inc {
-		return place{}, unclear
 	}
 	return place{from, st}, alive
 }

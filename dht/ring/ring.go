@@ -161,7 +161,7 @@ func (r *Ring) behind(head dht.Peer, list []dht.Peer) []dht.Peer {
 	last := space.Sub(head.ID, self.ID)
 	for _, p := range list {
 		distance := space.Sub(p.ID, self.ID)
-		if len(out) == r.cfg.Successors || p.Same(self) || !last.Less(distance) {
+		if len(out) == r.cfg.Successors || !last.Less(distance) {
 			break
 		}
 		out = append(out, p)

@@ -465,6 +465,43 @@ func TestLeaveTellsBothNeighbours(t *testing.T) {
 	}
 }
 
+// A newcomer looks past a predecessor that its successor believes in, to the one that
+// joined a moment ago.
+func TestJoinFindsTheClosestPredecessor(t *testing.T) {
+	w := perfect(t, 3, 10, 20, 25, 30, 40)
+	w.members[30].pred = w.members[20].Peer() // has not heard of 25
+	w.start(27)
+	if err := w.join(27, 10); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(27, 25, 30, 40, 10)
+}
+
+// A node that nobody is left for looks for the lost in every round.
+func TestNodeAloneLooksForTheLost(t *testing.T) {
+	w := perfect(t, 2, 10, 20, 30)
+	w.members[30].Crash()
+	w.net.Partition([]*simnet.Node{w.members[10].Node})
+	w.rounds(4)
+	w.expect(10, 30)
+	w.net.Heal()
+	w.rounds(5)
+	w.expect(10, 20, 20)
+	w.expect(20, 10, 10)
+}
+
+// What somebody claims of a peer's incarnation does not outlive the peer's answer.
+func TestForgedIncarnationIsCorrected(t *testing.T) {
+	w := perfect(t, 2, 10, 20, 30)
+	forged := w.members[20].Peer()
+	forged.Inc = 999
+	w.members[10].setSuccessors([]dht.Peer{forged, w.members[30].Peer()})
+	w.do(10, w.members[10].Stabilize)
+	if s := w.members[10].Successor(); s != w.members[20].Peer() {
+		t.Errorf("the successor is %v#%d still", s, s.Inc)
+	}
+}
+
 // A node that has left may begin anew; nothing of the old ring is with it.
 func TestFoundsAfterLeaving(t *testing.T) {
 	w := perfect(t, 3, 10, 20, 30)
@@ -494,6 +531,12 @@ func TestTwoRingsBecomeOne(t *testing.T) {
 	w.expect(10, 60, 20, 30)
 	w.expect(20, 10, 30, 40)
 	w.expect(50, 40, 60, 10)
+	w.rounds(60)
+	for id, m := range w.members {
+		if len(m.Ring.lost) > 0 {
+			t.Errorf("%d holds %v for lost still", id, m.Ring.lost)
+		}
+	}
 }
 
 func TestMalformedListsAreRefused(t *testing.T) {
