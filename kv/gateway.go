@@ -191,7 +191,7 @@ func (n *Node) attempt(ctx context.Context, op *operation) (*response, error) {
 func uncertain(err error) bool {
 	for _, no := range []error{
 		ErrNotFound, ErrUnavailable, ErrBadKey, ErrTooLarge, ErrFull, ErrOverloaded, ErrLeaving,
-		dht.ErrUnreachable, dht.ErrBusy, dht.ErrRejected, dht.ErrMalformed, dht.ErrUnknownMessage,
+		dht.ErrUnreachable, dht.ErrBusy, dht.ErrRejected, dht.ErrUnknownMessage,
 	} {
 		if errors.Is(err, no) {
 			return false
@@ -220,8 +220,8 @@ func (n *Node) here(ctx context.Context, op *operation) (*response, error) {
 			return nil, err
 		}
 	}
-	if errors.Is(failed, ErrUnknown) {
-		op.open = true
+	if failed != nil && uncertain(failed) {
+		op.open = op.open || op.q.Op != opGet
 	}
 	return reply, failed
 }

@@ -422,3 +422,63 @@ func TestAFrozenMembersHeartbeatAcknowledgesNothing(t *testing.T) {
 		t.Fatalf("version %d was committed by heartbeats of frozen members", s.last)
 	}
 }
+
+// Two followers are alive and full: what the primary has numbered without them must
+// not fill its memory, and clients learn why.
+func TestWritesThatCannotBeCommittedAreBounded(t *testing.T) {
+	const limit = 1 << 20
+	c := grow(t, 211, 3, withConfig(Config{Slots: 16, MaxValue: 64 << 10, MaxPending: limit, Timeout: time.Second}))
+	at := c.slotWith("a")
+	primary := at.members[0]
+	for _, m := range at.members[1:] {
+		m.disk.SetFull(true)
+	}
+	full := 0
+	for range 100 {
+		primary.sim.Do("put", func(ctx context.Context) {
+			_, _, err := primary.kv.Put(ctx, []byte("a"), Put{Value: make([]byte, 60<<10)})
+			if errors.Is(err, ErrFull) && !errors.Is(err, ErrUnknown) {
+				full++
+			}
+		})
+		c.net.RunFor(100 * time.Millisecond)
+	}
+	s, held := primary.kv.slots[at.id], 0
+	for i := range s.tail {
+		held += recordBytes(&s.tail[i])
+	}
+	if held > limit || held != primary.kv.pending || full < 50 {
+		t.Errorf("%d bytes in the tail, %d counted, %d allowed; %d of 100 writes were told of the full disks", held, primary.kv.pending, limit, full)
+	}
+	for _, m := range at.members[1:] {
+		m.disk.SetFull(false)
+	}
+	c.settle(time.Minute)
+	c.net.RunFor(2 * time.Second)
+	if _, err := primary.put("a", "small"); err != nil {
+		t.Fatalf("put after room was made: %v", err)
+	}
+	for _, m := range c.members {
+		if m.kv.pending > 10_000 {
+			t.Errorf("%s still counts %d bytes", m.sim, m.kv.pending)
+		}
+	}
+}
+
+// The own disk fails under a write: it may have been applied.
+func TestAWriteUnderAFailingDiskIsUnknown(t *testing.T) {
+	c := grow(t, 212, 3)
+	primary := c.slotWith("a").members[0]
+	c.net.Partition([]*simnet.Node{primary.sim})
+	var err error
+	primary.await(func(ctx context.Context) {
+		primary.disk.Fail(errors.New("broken"))
+		_, _, err = primary.kv.Put(ctx, []byte("a"), Put{Value: []byte("x")})
+	})
+	if !errors.Is(err, ErrUnknown) {
+		t.Errorf("put: %v", err)
+	}
+	if c.fatal != 1 {
+		t.Errorf("the node was stopped %d times", c.fatal)
+	}
+}

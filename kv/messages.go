@@ -285,6 +285,7 @@ const (
 	ackRun    outcome = 1 + iota // Last is on the member's disk: an acknowledgement
 	gapRun                       // the run begins after Last
 	refuseRun                    // not active in the epoch
+	fullRun                      // no room on the member's disk
 )
 
 type ack struct {

@@ -33,7 +33,7 @@ type Node struct {
 	sessions sessions
 
 	ops     int // operations of clients in progress
-	pending int // bytes numbered and not committed
+	pending int // bytes of records that tails hold in memory
 	mends   int // activities that look after slots
 	scanAt  int // where the next partial scan begins
 	nonce   uint64
@@ -118,7 +118,8 @@ func (n *Node) load(row store.SlotState) error {
 	if st.Dirty {
 		last = st.Base
 	}
-	s := &slot{state: st, id: row.Slot, last: last, synced: last, ready: true}
+	s := n.newSlot(row.Slot)
+	s.state, s.last, s.synced = st, last, last
 	s.tailFrom, s.window = last, newWindow(last)
 	n.slots[row.Slot] = s
 	return nil
@@ -141,22 +142,22 @@ func (n *Node) Found(ctx context.Context) error {
 	if !n.Empty() {
 		return nil
 	}
-	const most = 4096
 	first := configuration{Epoch: 1, Members: []dht.Peer{n.self()}}
-	for at := 0; at < len(n.slots); at += most {
-		var b store.Batch
-		for i := at; i < min(at+most, len(n.slots)); i++ {
-			s := &slot{id: uint32(i), state: state{Cfg: first, Tag: 1}}
-			if err := n.save(&b, s); err != nil {
-				return fmt.Errorf("kv: found a cluster: %w", err)
-			}
-			n.slots[i] = s
-		}
-		if err := n.apply(&b); err != nil {
-			clear(n.slots)
+	var b store.Batch // one: half a cluster must not be left behind
+	slots := make([]*slot, len(n.slots))
+	for i := range slots {
+		s := n.newSlot(uint32(i))
+		s.state, s.ready = state{Cfg: first, Tag: 1}, false
+		if err := n.save(&b, s); err != nil {
 			return fmt.Errorf("kv: found a cluster: %w", err)
 		}
+		slots[i] = s
 	}
+	if err := n.apply(&b); err != nil {
+		clear(n.contacts)
+		return fmt.Errorf("kv: found a cluster: %w", err)
+	}
+	n.slots = slots
 	if err := n.flush(ctx); err != nil {
 		return fmt.Errorf("kv: found a cluster: %w", err)
 	}
@@ -187,10 +188,12 @@ func (n *Node) self() dht.Peer { return plain(n.env.Self()) }
 // slot returns the slot's entry, made if there was none.
 func (n *Node) slot(id uint32) *slot {
 	if n.slots[id] == nil {
-		n.slots[id] = &slot{id: id, ready: true}
+		n.slots[id] = n.newSlot(id)
 	}
 	return n.slots[id]
 }
+
+func (n *Node) newSlot(id uint32) *slot { return &slot{id: id, ready: true, held: &n.pending} }
 
 // held returns the slot if something is known of it here, else nil.
 func (n *Node) held(id uint32) *slot {

@@ -97,13 +97,14 @@ func (n *Node) delivered(p parcel, a *ack) {
 		m.stuck = true
 		return
 	case a.Outcome == ackRun:
-		m.known, m.com = true, a.Com
+		m.known, m.com, m.full = true, a.Com, false
 		n.acknowledge(p.s, p.l, p.member, a.Last)
 	case a.Outcome == gapRun:
 		m.known = true
 		m.sent = a.Last
 	default:
 		p.lost()
+		m.full = a.Outcome == fullRun
 		return
 	}
 	if p.s.lead == p.l && m.sent < p.s.last {

@@ -20,6 +20,7 @@ type slot struct {
 
 	tail     []store.Record // what the log has above tailFrom, oldest first; members keep no values
 	tailFrom uint64         // never below Com
+	held     *int           // the node's count of the bytes in all tails
 	window   window         // requests that the log's records came from
 
 	lead *lead // not nil while this node serves the slot as its primary
@@ -34,8 +35,7 @@ type slot struct {
 type lead struct {
 	epoch   uint64
 	members []progress // by place in the configuration
-	waiters []waiter   // writes without an answer, by version
-	bytes   int        // of values that the waiters stand for
+	waiters []waiter   // writes without an answer
 }
 
 // progress is how far a member has come.
@@ -46,12 +46,12 @@ type progress struct {
 	com    uint64 // how far its index was when it last answered
 	queued bool   // in the queue of records for that peer
 	stuck  bool   // refused or lost something: the next scan tries again
+	full   bool   // its disk had no room for what it was sent last
 }
 
 // waiter is a client that waits for the end of its write.
 type waiter struct {
 	seq     uint64
-	size    int
 	existed bool
 	since   time.Time
 	done    func(*response, error)
@@ -125,19 +125,53 @@ func (s *state) configurations() []*configuration {
 
 // extend takes a record that was appended to the log into the tail.
 func (s *slot) extend(rec store.Record) {
+	s.weigh(recordBytes(&rec))
 	s.tail = append(s.tail, rec)
 	s.window.add(rec.Seq, rec.Request, s.Com)
 	s.last = rec.Seq
-	const most = 4096
+	const most = 1024 // a member finds the rest in its log
 	if s.lead == nil && len(s.tail) > most {
-		s.tailFrom = s.tail[0].Seq
-		s.tail = s.tail[1:]
+		s.forget(1)
 	}
+}
+
+// forget takes the first k records off the tail.
+func (s *slot) forget(k int) {
+	for i := range s.tail[:k] {
+		s.tailFrom = s.tail[i].Seq
+		s.weigh(-recordBytes(&s.tail[i]))
+		s.tail[i] = store.Record{}
+	}
+	s.tail = s.tail[k:]
+}
+
+// forgetValues keeps of the tail what the index needs: a node that does not serve
+// sends nothing.
+func (s *slot) forgetValues() {
+	tail := make([]store.Record, len(s.tail))
+	for i, rec := range s.tail {
+		s.weigh(-len(rec.Value))
+		rec.Value = nil
+		tail[i] = rec
+	}
+	s.tail = tail
+}
+
+// weigh adds to the count of the bytes that tails hold in memory.
+func (s *slot) weigh(bytes int) {
+	if s.held != nil {
+		*s.held += bytes
+	}
+}
+
+func recordBytes(r *store.Record) int {
+	return len(r.Key) + len(r.Value) + len(r.Type) + len(r.Request) + recordOverhead
 }
 
 // jump takes over a log that was changed behind the tail and ends at last.
 func (s *slot) jump(last uint64) {
 	s.cuts++
+	s.forget(len(s.tail))
 	s.last, s.tail, s.tailFrom = last, nil, last
 }
 
@@ -158,6 +192,7 @@ func (s *slot) shorten(seq uint64) {
 	s.last, s.synced = seq, min(s.synced, seq)
 	s.tailFrom = min(s.tailFrom, seq)
 	for len(s.tail) > 0 && s.tail[len(s.tail)-1].Seq > seq {
+		s.weigh(-recordBytes(&s.tail[len(s.tail)-1]))
 		s.tail = s.tail[:len(s.tail)-1]
 	}
 	s.window.shorten(seq)

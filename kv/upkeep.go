@@ -82,7 +82,6 @@ func (n *Node) serve(s *slot, now time.Time) {
 	waiting := l.waiters[:0:0]
 	for _, w := range l.waiters {
 		if now.Sub(w.since) > 2*n.cfg.Timeout {
-			n.pending -= w.size
 			w.done(nil, ErrUnknown)
 			continue
 		}

@@ -17,6 +17,8 @@ func (n *Node) takeLead(s *slot) {
 	}
 	l.members[s.Cfg.Primary] = progress{known: true, acked: s.last, sent: s.last}
 	s.synced = s.last
+	s.forget(len(s.tail)) // a member's records have no values; the log has them
+	s.tailFrom = s.last
 	s.lead = l
 	for i := range l.members {
 		n.enqueue(s, i)
@@ -32,8 +34,8 @@ func (n *Node) loseLead(s *slot, cut uint64, sure bool) {
 		return
 	}
 	s.lead = nil
+	s.forgetValues()
 	for _, w := range l.waiters {
-		n.pending -= w.size
 		switch {
 		case w.seq <= cut:
 			w.done(l.written(w, s), nil)
@@ -59,9 +61,9 @@ func (l *lead) written(w waiter, s *slot) *response {
 // disk works. done is called once, with the end of it. The caller has checked that
 // the node serves the slot.
 func (n *Node) write(s *slot, q *request, done func(*response, error)) {
-	w := waiter{size: len(q.Value), since: n.env.Now(), done: done}
+	w := waiter{since: n.env.Now(), done: done}
 	if at, ok := s.window.find(q.ID); ok {
-		w.seq, w.existed, w.size = at.seq, at.existed, 0
+		w.seq, w.existed = at.seq, at.existed
 		n.await(s, w)
 		return
 	}
@@ -72,7 +74,10 @@ func (n *Node) write(s *slot, q *request, done func(*response, error)) {
 	case !n.quorate(&s.Cfg):
 		done(nil, ErrUnavailable)
 		return
-	case n.pending+w.size > n.cfg.MaxPending:
+	case q.Op == opPut && n.crowded(s):
+		done(nil, ErrFull)
+		return
+	case n.pending+len(q.Key)+len(q.Value) > n.cfg.MaxPending:
 		done(nil, ErrOverloaded)
 		return
 	}
@@ -89,7 +94,6 @@ func (n *Node) write(s *slot, q *request, done func(*response, error)) {
 		return
 	}
 	s.extend(rec)
-	n.pending += w.size
 	s.lead.waiters = append(s.lead.waiters, w)
 	l, cuts := s.lead, s.cuts
 	n.durably(func() {
@@ -99,6 +103,18 @@ func (n *Node) write(s *slot, q *request, done func(*response, error)) {
 	for i := range l.members {
 		n.enqueue(s, i)
 	}
+}
+
+// crowded says whether so many members last had no room that a value could not be
+// committed.
+func (n *Node) crowded(s *slot) bool {
+	room := 0
+	for _, p := range s.lead.members {
+		if !p.full {
+			room++
+		}
+	}
+	return room < s.Cfg.majority()
 }
 
 // refusal is what a client is told when the store took nothing.
@@ -169,7 +185,6 @@ func (n *Node) count(s *slot) {
 			waiting = append(waiting, w)
 			continue
 		}
-		n.pending -= w.size
 		w.done(l.written(w, s), nil)
 	}
 	l.waiters = waiting
@@ -187,10 +202,11 @@ func (n *Node) advance(s *slot, seq uint64) error {
 		if err := n.update(s, &b, func(st *state) { st.Com = end }); err != nil {
 			return err
 		}
-		for len(s.tail) > 0 && s.tail[0].Seq <= end {
-			s.tail[0] = store.Record{}
-			s.tail = s.tail[1:]
+		k := 0
+		for k < len(s.tail) && s.tail[k].Seq <= end {
+			k++
 		}
+		s.forget(k)
 		s.tailFrom = max(s.tailFrom, end)
 	}
 	return nil
@@ -250,7 +266,7 @@ func (n *Node) onAppend(from dht.Peer, m *appendRequest, r dht.Reply) {
 		for i := range acks {
 			a := &acks[i]
 			s := n.held(a.Slot)
-			if s == nil || a.Outcome == refuseRun {
+			if s == nil || a.Outcome == refuseRun || a.Outcome == fullRun {
 				continue
 			}
 			s.onDisk(cuts[i], a.Last)
@@ -282,7 +298,9 @@ func (n *Node) take(from dht.Peer, r *run) outcome {
 		}
 	}
 	if len(fresh) > 0 {
-		if err := n.apply(&b); err != nil {
+		if err := n.apply(&b); errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBusy) {
+			return fullRun
+		} else if err != nil {
 			return refuseRun
 		}
 		for _, rec := range fresh {
