@@ -39,13 +39,9 @@ func (r *Ring) read(ctx context.Context, p dht.Peer) (place, outcome) {
 	return place{from, st}, alive
 }
 
-// ping asks, at most so many times, whether p lives and is a member. A later run of
-// the node is not p.
+// ping asks, at most so many times, whether p lives and is a member, in whatever run.
 func (r *Ring) ping(ctx context.Context, p dht.Peer, tries int) outcome {
-	_, from, outcome := ask[*here](ctx, r, p, &ping{}, tries)
-	if outcome == alive && p.Inc != 0 && from.Inc > p.Inc {
-		return gone
-	}
+	_, _, outcome := ask[*here](ctx, r, p, &ping{}, tries)
 	return outcome
 }
 

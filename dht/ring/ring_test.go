@@ -479,15 +479,15 @@ func TestJoinFindsTheClosestPredecessor(t *testing.T) {
 
 // A node that nobody is left for looks for the lost in every round.
 func TestNodeAloneLooksForTheLost(t *testing.T) {
-	w := perfect(t, 2, 10, 20, 30)
-	w.members[30].Crash()
+	w := perfect(t, 2, 10, 20, 30, 40)
+	w.members[40].Crash()
 	w.net.Partition([]*simnet.Node{w.members[10].Node})
 	w.rounds(4)
-	w.expect(10, 30)
+	w.expect(10, 40)
 	w.net.Heal()
 	w.rounds(5)
-	w.expect(10, 20, 20)
-	w.expect(20, 10, 10)
+	w.expect(10, 30, 20, 30)
+	w.expect(20, 10, 30, 10)
 }
 
 // What somebody claims of a peer's incarnation does not outlive the peer's answer.
