@@ -49,15 +49,16 @@ func (n *Node) anybody(ctx context.Context) bool {
 	return false
 }
 
-// memberships counts the slots that need this node: those whose latest
-// configuration has it, and those whose data has not been seen safe elsewhere.
+// memberships counts the slots that may need this node: those whose latest
+// configuration has it, and those of which it has data that a proposer may count
+// on, or that has not been seen safe elsewhere.
 func (n *Node) memberships() int {
 	k := 0
 	for _, s := range n.slots {
 		if s == nil {
 			continue
 		}
-		if c := s.newest(); c != nil && c.has(n.self()) || s.Cfg.Epoch > 0 && s.Tag > 0 {
+		if c := s.newest(); c != nil && c.has(n.self()) || s.Tag > 0 || s.copying {
 			k++
 		}
 	}

@@ -456,3 +456,66 @@ func TestARetryIsNotAppliedTwice(t *testing.T) {
 		c.settle(time.Minute)
 	}
 }
+
+// Two nodes leave at about the same time, each in the plans of the other's slots.
+func TestTwoNodesLeaveAtOnce(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			st := scenario(t, 131+seed, 5)
+			left := 0
+			leave := func(m *member) {
+				kv := m.kv
+				m.sim.Do("leave", func(ctx context.Context) {
+					if err := kv.Leave(ctx); err != nil {
+						t.Errorf("leave of %s: %v", m.sim, err)
+					}
+					left++
+					st.net.After(0, func() {
+						m.gone = true
+						m.crash()
+					})
+				})
+			}
+			leave(st.members[1])
+			st.net.RunFor(time.Duration(seed) * 400 * time.Millisecond)
+			leave(st.members[3])
+			st.until("that both have left", time.Minute, func() bool { return left == 2 })
+			st.net.RunFor(5 * time.Second)
+			st.end(50)
+		})
+	}
+}
+
+// A copy that was made for a proposal which came to nothing does not stay for ever,
+// and does not keep its holder from leaving.
+func TestAnUnusedCopyIsDropped(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		c := grow(t, 141, 5)
+		if _, err := c.members[0].put("a", "1"); err != nil {
+			t.Fatal(err)
+		}
+		at := c.slotWith("a")
+		m := at.outside
+		base, source := c.newestOf(at.id), at.members[0].kv.self()
+		reply := ask1[*staged](m, func(r dht.Reply) {
+			m.kv.onStage(&stage{Slot: at.id, Base: *base, Need: 1, Sources: []dht.Peer{source}}, r)
+		})
+		s := m.kv.slots[at.id]
+		if reply == nil || !reply.OK || !s.holds(at.epoch, 1) {
+			t.Fatalf("staging: %+v", reply)
+		}
+		if leaves {
+			var err error
+			m.await(func(ctx context.Context) { err = m.kv.Leave(ctx) })
+			if err != nil {
+				t.Fatalf("leave: %v", err)
+			}
+		} else {
+			c.net.RunFor(2 * time.Minute)
+		}
+		if _, end, _ := m.disk.Last(at.id); s.Tag != 0 || end != 0 {
+			t.Errorf("leaves=%v: the copy is still there: epoch %d, up to %d", leaves, s.Tag, end)
+		}
+	}
+}

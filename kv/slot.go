@@ -25,6 +25,8 @@ type slot struct {
 
 	lead *lead // not nil while this node serves the slot as its primary
 
+	promised uint64 // times that a copy was reported to a proposer, who may count on it
+
 	copying bool // the log belongs to a copy in progress
 	mending bool // an activity looks after the slot
 	upkeep  upkeep
@@ -73,6 +75,7 @@ type upkeep struct {
 	looking  bool
 	told     []dht.Peer // whom the overlay names and who was told where the slot is
 	toldAt   time.Time
+	copiedAt time.Time // when a copy was received
 	sweepAt  time.Time // next time to ask whether data of an old epoch can go
 }
 

@@ -139,6 +139,16 @@ func (n *Node) onStage(m *stage, r dht.Reply) {
 	}
 	n.env.Go("kv.stage", func(ctx context.Context) {
 		err := n.stageHere(ctx, m.Slot, &base, m.Need, m.Sources)
+		if s := n.slot(m.Slot); err == nil {
+			switch { // read again what may have changed: the reply will be counted on
+			case n.leaving:
+				err = ErrLeaving
+			case !s.holds(base.Epoch, m.Need):
+				err = errChanged
+			default:
+				s.promised++
+			}
+		}
 		if err != nil {
 			n.env.Log().Debug("staging failed", "slot", m.Slot, "epoch", base.Epoch, "err", err)
 		}
@@ -345,6 +355,7 @@ func (n *Node) keepPage(s *slot, pg *page) error {
 	}
 	if pg.Done {
 		s.jump(pg.To)
+		s.upkeep.copiedAt = n.env.Now()
 	}
 	return nil
 }

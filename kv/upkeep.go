@@ -269,7 +269,7 @@ func (n *Node) needsMending(s *slot, now time.Time) bool {
 	case s.Next != nil && s.Next.has(n.self()):
 		return true
 	case s.Next != nil:
-		return (s.last > 0 || s.Tag > 0) && now.After(u.sweepAt)
+		return (s.last > 0 || s.Tag > 0 || s.Dirty) && now.After(u.sweepAt)
 	case s.Cfg.Epoch == 0 || !s.Cfg.has(n.self()):
 		return false
 	case !n.active(s, s.Cfg.Epoch):
@@ -346,19 +346,33 @@ func (n *Node) thaw(ctx context.Context, s *slot) error {
 	return n.propose(ctx, s, plan{n.target(s), causeFrozen})
 }
 
-// sweep drops the data of a slot that others hold by now: a majority of the members
-// of a configuration later than the data has installed it. Where the slot went is
-// kept for ever.
+// sweep drops the data of a slot that this node has no part in any more, or was
+// given for a proposal that came to nothing. Where the slot went is kept for ever.
 func (n *Node) sweep(ctx context.Context, s *slot) error {
 	s.upkeep.sweepAt = n.env.Now().Add(n.jitter(n.cfg.Heartbeat, 2*n.cfg.Heartbeat))
-	c := *s.Next
+	c, tag, promised := *s.Next, s.Tag, s.promised
+	if tag > c.Epoch {
+		n.inquire(ctx, s)
+		return nil
+	}
+	if tag == c.Epoch && !n.leaving && n.env.Now().Sub(s.upkeep.copiedAt) < copyKept*n.cfg.Heartbeat {
+		return nil
+	}
 	answers := n.askAll(ctx, n.others(c.Members), s.id)
-	if n.installedAt(answers, s.id, c.Epoch) < c.majority() {
+	if n.inForce(answers, s.id, c.Epoch, tag == c.Epoch) < c.majority() {
 		return nil
 	}
-	if s.Next == nil || !s.Next.same(&c) || s.copying || s.Tag >= c.Epoch || s.lead != nil {
+	if s.Next == nil || !s.Next.same(&c) || s.copying || s.Tag != tag || s.promised != promised {
 		return nil
 	}
+	return n.release(s)
+}
+
+// copyKept is for how many heartbeats a copy is kept that no decision has used yet.
+const copyKept = 60
+
+// release drops the log and the index.
+func (n *Node) release(s *slot) error {
 	var b store.Batch
 	b.Drop(s.id)
 	if err := n.update(s, &b, func(st *state) { st.Tag, st.Com, st.Dirty = 0, 0, false }); err != nil {
@@ -366,16 +380,20 @@ func (n *Node) sweep(ctx context.Context, s *slot) error {
 	}
 	s.jump(0)
 	s.window = window{}
-	n.env.Emit(Released{Slot: s.id, Epoch: c.Epoch})
+	n.env.Emit(Released{Slot: s.id, Epoch: s.newest().Epoch})
 	return nil
 }
 
-// installedAt counts who of those that answered has installed the epoch.
-func (n *Node) installedAt(answers []dht.Result, id uint32, epoch uint64) int {
+// inForce counts who of those that answered has installed the epoch. Data of the
+// epoch before can go when a majority has. A copy of this very epoch was made for a
+// proposal to end it, and can go when a majority is active in it: then no ballot
+// stands that counts on the copy, since a ballot that does has frozen a majority
+// before it asked for the copy, and the frozen never become active again.
+func (n *Node) inForce(answers []dht.Result, id uint32, epoch uint64, active bool) int {
 	k := 0
 	for _, res := range answers {
 		for _, at := range res.Msg.(*tell).Rows {
-			if at.Slot == id && at.Installed >= epoch {
+			if at.Slot == id && (at.Installed == epoch && !(active && at.Frozen) || at.Installed > epoch && !active) {
 				k++
 				break
 			}
