@@ -122,11 +122,14 @@ func (p *planner) indexed(o *op, at []byte) (uint64, error) {
 	if p.dropped[o.slot] {
 		return 0, nil
 	}
-	seq, err := committed(p.r, o.slot, o.key)
+	data, err := p.r.get(at)
 	if errors.Is(err, ErrNotFound) {
 		return 0, nil
 	}
-	return seq, err
+	if err != nil {
+		return 0, fmt.Errorf("store: slot %d, key %q: %w", o.slot, o.key, err)
+	}
+	return decodeSeq(data)
 }
 
 func (p *planner) drop(slot uint32) {
