@@ -48,11 +48,11 @@ func (c *devCluster) suggestions() string {
 	if first != "http://127.0.0.1:8080" {
 		at = " --gateway " + first
 	}
-	me := self()
+	me, file := self(), someFile()
 	lines := []string{
 		me + " put greeting hello" + at,
 		me + " get greeting --gateway " + last,
-		"curl -T FILE " + first + "/v1/kv/file",
+		"curl -T " + file + " " + first + "/v1/kv/file",
 		"curl " + last + "/v1/kv/file",
 		me + " lookup greeting" + at,
 		me + " status" + at,
@@ -61,6 +61,16 @@ func (c *devCluster) suggestions() string {
 		lines = append(lines, me+" leave --admin "+c.nodes[len(c.nodes)-1].AdminURL())
 	}
 	return "  " + strings.Join(lines, "\n  ")
+}
+
+// someFile is a file that is there, to be uploaded.
+func someFile() string {
+	for _, name := range []string{"README.md", "go.mod", "/etc/hosts"} {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			return name
+		}
+	}
+	return "FILE"
 }
 
 // self is how the user can run this program again.
