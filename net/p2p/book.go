@@ -23,6 +23,8 @@ type book struct {
 
 	mu       sync.RWMutex
 	last     uint32
+	rumours  int       // cards that are not verified
+	full     time.Time // until when it is known that nothing can be evicted
 	byRef    map[uint32]*card
 	byPeer   map[peer.ID]*card
 	byRecord map[string]*card // a card's present record, for contacts heard again and again
@@ -107,19 +109,57 @@ func (b *book) note(pid peer.ID, addrs []ma.Multiaddr, byHand *dht.ID, self bool
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.byPeer[pid]
-	if c == nil {
-		if len(b.byRef) >= b.max && !b.evict() {
-			return dht.Peer{}, fmt.Errorf("p2p: %d contacts are kept already: %w", b.max, dht.ErrBusy)
+	switch {
+	case c != nil:
+		before := c.verified
+		if c.update(id, byHand, addrs, self) {
+			b.index(c)
 		}
+		b.count(before, c.verified)
+	case !b.room(self):
+		return dht.Peer{}, fmt.Errorf("p2p: %d contacts are kept, no more of peers only heard of: %w", len(b.byRef), dht.ErrBusy)
+	default:
 		b.last++
 		c = &card{ref: b.last, pid: pid, id: id, byHand: byHand, addrs: addrs, verified: self}
 		b.byRef[c.ref], b.byPeer[pid] = c, c
-		b.index(c)
-	} else if c.update(id, byHand, addrs, self) {
+		b.count(true, c.verified)
 		b.index(c)
 	}
 	c.touch()
 	return dht.Peer{ID: c.id, Ref: c.ref}, nil
+}
+
+// count follows the number of cards that are not verified. The caller holds the lock.
+func (b *book) count(before, after bool) {
+	switch {
+	case before && !after:
+		b.rumours++
+	case !before && after:
+		b.rumours--
+	}
+}
+
+// room sees to it that there is room for one more card. A peer that is here itself
+// displaces any that nobody holds. Those only heard of get half of the book at most,
+// and displace each other once nobody mentions them any more; to look for one of
+// these takes long, so it is done in vain once in a second at most. The caller holds
+// the lock.
+func (b *book) room(self bool) bool {
+	if self {
+		return len(b.byRef) < b.max || b.evict(func(*card) bool { return true })
+	}
+	if len(b.byRef) < b.max && b.rumours < b.max/2 {
+		return true
+	}
+	now := time.Now()
+	if now.Before(b.full) {
+		return false
+	}
+	if b.evict(func(c *card) bool { return !c.verified && c.quiet(now, grace) }) {
+		return true
+	}
+	b.full = now.Add(time.Second)
+	return false
 }
 
 // update merges news into a card and says whether anything changed. What others
@@ -174,15 +214,16 @@ func (b *book) identifier(pid peer.ID, byHand *dht.ID) (dht.ID, error) {
 	return *byHand, nil
 }
 
-// evict drops the contact that was used longest ago of those nobody holds.
-func (b *book) evict() bool {
+// evict drops the contact that was used longest ago of those which nobody holds and
+// which may go.
+func (b *book) evict(may func(*card) bool) bool {
 	var oldest *card
 	for _, c := range b.byRef {
-		if !c.held && (oldest == nil || c.used.Load() < oldest.used.Load()) {
+		if !c.held && may(c) && (oldest == nil || c.used.Load() < oldest.used.Load()) {
 			oldest = c
 		}
 	}
-	if oldest == nil || !oldest.quiet(time.Now(), grace) {
+	if oldest == nil {
 		return false
 	}
 	b.drop(oldest)
@@ -193,6 +234,7 @@ func (b *book) drop(c *card) {
 	delete(b.byRef, c.ref)
 	delete(b.byPeer, c.pid)
 	delete(b.byRecord, string(c.record))
+	b.count(c.verified, true)
 }
 
 // record returns the contact of a peer, nil if it is not known (any more).
@@ -221,19 +263,36 @@ func (b *book) doubt(ref uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c := b.byRef[ref]; c != nil {
+		b.count(c.verified, false)
 		c.verified = false
 	}
 }
 
+// touch notes that a peer is in use.
+func (b *book) touch(ref uint32) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if c := b.byRef[ref]; c != nil {
+		c.touch()
+	}
+}
+
+// knows says whether there is a contact of an identity.
+func (b *book) knows(pid peer.ID) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.byPeer[pid] != nil
+}
+
 // sweep forgets the contacts that nobody holds and nobody mentioned for a while.
-func (b *book) sweep(held map[uint32]bool, now time.Time) (forgotten []*card) {
+func (b *book) sweep(held map[uint32]bool, now time.Time) (forgotten []peer.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for ref, c := range b.byRef {
 		c.held = held[ref]
 		if !c.held && c.quiet(now, 10*grace) {
 			b.drop(c)
-			forgotten = append(forgotten, c)
+			forgotten = append(forgotten, c.pid)
 		}
 	}
 	return forgotten

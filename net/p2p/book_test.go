@@ -107,28 +107,61 @@ func TestIdentifiersAreComputedAndNotBelieved(t *testing.T) {
 	mustBe(t, err, dht.ErrMalformed)
 }
 
-func TestTheBookIsBounded(t *testing.T) {
-	b := newBook(dht.Space{}, 3)
-	var peers []dht.Peer
+func TestPeersOnlyHeardOfGetHalfOfTheBook(t *testing.T) {
+	b := newBook(dht.Space{}, 6)
+	hear := func() (dht.Peer, error) { return b.note(testPeerID(t), port(1), nil, false) }
+	var heard []dht.Peer
 	for range 3 {
-		p, err := b.note(testPeerID(t), port(1), nil, false)
+		p, err := hear()
 		if err != nil {
 			t.Fatal(err)
 		}
-		peers = append(peers, p)
+		heard = append(heard, p)
 	}
 	// All were mentioned just now: whoever mentioned them may still look at them.
-	_, err := b.note(testPeerID(t), port(1), nil, false)
+	_, err := hear()
 	mustBe(t, err, dht.ErrBusy)
 	old := time.Now().Add(-time.Hour).Unix()
-	b.byRef[peers[0].Ref].used.Store(old)
-	b.byRef[peers[0].Ref].held = true
-	b.byRef[peers[1].Ref].used.Store(old)
-	if _, err := b.note(testPeerID(t), port(1), nil, false); err != nil {
+	b.byRef[heard[0].Ref].used.Store(old)
+	b.byRef[heard[0].Ref].held = true
+	b.byRef[heard[1].Ref].used.Store(old)
+	b.full = time.Time{} // as a second later
+	if _, err := hear(); err != nil {
 		t.Errorf("with one that nobody holds: %v", err)
 	}
-	if b.record(peers[0].Ref) == nil || b.record(peers[1].Ref) != nil || b.size() != 3 {
+	if b.record(heard[0].Ref) == nil || b.record(heard[1].Ref) != nil || b.size() != 3 {
 		t.Error("another than the unheld old one was forgotten")
+	}
+	for range 20 { // whoever comes itself finds room all the same
+		if _, err := b.meet(testPeerID(t), port(1), nil); err != nil {
+			t.Fatalf("a peer that is here: %v", err)
+		}
+	}
+	if b.size() != 6 || b.record(heard[0].Ref) == nil {
+		t.Errorf("%d contacts in a book for 6; held ones may be lost", b.size())
+	}
+}
+
+func TestRumoursAreCounted(t *testing.T) {
+	b, pid := newBook(dht.Space{}, 6), testPeerID(t)
+	p, err := b.note(pid, port(1), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		do   func()
+		want int
+	}{
+		{func() {}, 1},
+		{func() { b.meet(pid, port(2), nil) }, 0},
+		{func() { b.doubt(p.Ref) }, 1},
+		{func() { b.doubt(p.Ref) }, 1},
+		{func() { b.note(pid, port(3), nil, false) }, 1},
+		{func() { b.sweep(nil, time.Now().Add(time.Hour)) }, 0},
+	} {
+		if step.do(); b.rumours != step.want {
+			t.Errorf("step %d: %d rumours, want %d", i, b.rumours, step.want)
+		}
 	}
 }
 

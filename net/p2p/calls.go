@@ -125,10 +125,18 @@ func (c *calls) Next(ctx context.Context) (dht.Result, error) {
 			c.pending--
 			return r, nil
 		}
-		if err := c.wait(ctx); err != nil {
+		if err := c.wait(ctx); err != nil && !c.has(err) {
 			return dht.Result{}, err
 		}
 	}
+}
+
+// has says that there is a result although the wait ended with err: ctx and a call
+// may end at once, and then the call comes first.
+func (c *calls) has(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.ended) > 0 && !errors.Is(err, dht.ErrClosed)
 }
 
 func (c *calls) pop() (r dht.Result, ok bool) {

@@ -68,7 +68,7 @@ func TestWhatThePeerDoesNotAcceptIsNotSent(t *testing.T) {
 	mustBe(t, res.Err, dht.ErrRejected)
 	mustBe(t, a.call(a.knows(b), &value{Data: make([]byte, 200_000)}).Err, dht.ErrRejected)
 	res = b.call(b.knows(a), &value{Want: 200_000})
-	mustBe(t, res.Err, dht.ErrInternal)
+	mustBe(t, res.Err, dht.ErrGaveUp)
 	if res := a.call(a.knows(b), &echo{}); res.Err != nil {
 		t.Errorf("the connection after it: %v", res.Err)
 	}
@@ -178,5 +178,5 @@ func TestAPeerThatIsNotKnownAnyMoreCannotBeSent(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	b.do(func(context.Context) { b.lab.answer = gone })
-	mustBe(t, a.call(a.knows(b), &echo{}).Err, dht.ErrInternal)
+	mustBe(t, a.call(a.knows(b), &echo{}).Err, dht.ErrGaveUp)
 }

@@ -25,12 +25,13 @@ type script struct {
 	closed bool
 }
 
-func (s *script) Read(b []byte) (int, error)      { return s.Reader.Read(b) }
-func (s *script) Write(b []byte) (int, error)     { return len(b), nil }
-func (s *script) Close() error                    { return s.Reset() }
-func (s *script) CloseWrite() error               { return nil }
-func (s *script) Conn() network.Conn              { return noConn{} }
-func (s *script) SetReadDeadline(time.Time) error { return nil }
+func (s *script) Read(b []byte) (int, error)       { return s.Reader.Read(b) }
+func (s *script) Write(b []byte) (int, error)      { return len(b), nil }
+func (s *script) Close() error                     { return s.Reset() }
+func (s *script) CloseWrite() error                { return nil }
+func (s *script) Conn() network.Conn               { return noConn{} }
+func (s *script) SetReadDeadline(time.Time) error  { return nil }
+func (s *script) SetWriteDeadline(time.Time) error { return nil }
 func (s *script) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

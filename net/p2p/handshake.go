@@ -30,25 +30,32 @@ func (l *link) open(ctx context.Context) (*outbound, error) {
 	if len(addrs) == 0 && !reused {
 		return nil, unreachable(errors.New("no address of it is known"))
 	}
+	l.h.book.touch(l.ref)
 	l.h.net.teach(pid, addrs)
 	if !reused {
-		return l.openOnce(ctx)
+		o, _, err := l.openOnce(ctx)
+		return o, err
 	}
 	// The connection may be dead without anybody having noticed.
 	half, cancel := context.WithTimeout(ctx, l.h.cfg.DialTimeout/2)
-	o, err := l.openOnce(half)
+	o, conn, err := l.openOnce(half)
 	cancel()
 	if err == nil || errors.Is(err, dht.ErrRejected) {
 		return o, err
 	}
-	l.h.net.swarm.ClosePeer(pid) //nolint:errcheck // it does not work in any case
-	return l.openOnce(ctx)
+	if conn != nil {
+		conn.Close() //nolint:errcheck // it does not work in any case
+	}
+	o, _, err = l.openOnce(ctx)
+	return o, err
 }
 
-func (l *link) openOnce(ctx context.Context) (*outbound, error) {
+// openOnce opens a stream and says hello on it. It returns the connection it tried
+// as well.
+func (l *link) openOnce(ctx context.Context) (*outbound, network.Conn, error) {
 	s, err := l.h.net.swarm.NewStream(dialContext(ctx, l.h.cfg.DialTimeout), l.pid)
 	if err != nil {
-		return nil, unreachable(dialCause(err))
+		return nil, nil, unreachable(dialCause(err))
 	}
 	deadline, _ := ctx.Deadline()
 	stop := context.AfterFunc(ctx, func() { s.Reset() }) //nolint:errcheck // it ends what waits
@@ -57,7 +64,7 @@ func (l *link) openOnce(ctx context.Context) (*outbound, error) {
 	if err != nil {
 		s.Reset() //nolint:errcheck // it is given up
 	}
-	return o, err
+	return o, s.Conn(), err
 }
 
 // greet is the opening side of the handshake.
@@ -67,6 +74,7 @@ func (l *link) greet(s network.Stream, deadline time.Time) (*outbound, error) {
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	negotiated := mss.NewMSSelect(s, protocol.ID(wire.Protocol))
 	if _, err := negotiated.Write(first); err != nil {
 		return nil, unreachable(err)
@@ -92,6 +100,7 @@ func (l *link) greet(s network.Stream, deadline time.Time) (*outbound, error) {
 	}
 	s.SetDeadline(time.Time{}) //nolint:errcheck // a stream that is closed ends anyway
 	r.from = s
+	l.times.learn(r.now.Sub(began))
 	return newOutbound(l, s, p, r, int(theirs.MaxData)), nil
 }
 

@@ -38,7 +38,6 @@ type Host struct {
 	services map[uint16]dht.Service // by message code; fixed at Start
 	serving  []dht.Service
 	local    *local
-	timeouts *timeouts
 	refusals refusals
 	counters counters
 
@@ -67,7 +66,6 @@ func New(cfg Config) (*Host, error) {
 		byRef:    map[uint32]*link{},
 		codec:    wire.NewCodec(nil),
 		services: map[uint16]dht.Service{},
-		timeouts: &timeouts{cfg: cfg.Timeouts},
 		started:  make(chan struct{}),
 	}
 	h.local = &local{h: h}
@@ -158,7 +156,7 @@ func (h *Host) link(ref uint32) *link {
 	h.linksMu.Lock()
 	defer h.linksMu.Unlock()
 	if l = h.byRef[ref]; l == nil {
-		l = &link{h: h, ref: ref, pid: pid}
+		l = &link{h: h, ref: ref, pid: pid, times: timeouts{cfg: &h.cfg.Timeouts}}
 		h.byRef[ref] = l
 	}
 	return l

@@ -3,6 +3,7 @@ package p2p
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 
@@ -33,7 +34,7 @@ func newInbound(l *link, s network.Stream, from dht.Peer, r *reader, most int) *
 	in.writer.many = func() bool { return in.handling.Load()+in.queue.length.Load() > 1 }
 	in.writer.refuse = func(p packet, err error) {
 		l.h.log.Error("reply cannot be sent", "peer", l.pid, "err", err)
-		in.refuse(p.head.ID, fmt.Errorf("%w: the reply cannot be sent", dht.ErrInternal))
+		in.refuse(p.head.ID, fmt.Errorf("%w: the reply cannot be sent", dht.ErrGaveUp))
 	}
 	return in
 }
@@ -65,6 +66,7 @@ func (in *inbound) serve(before *inbound) {
 	in.l.leave(in)
 	in.l.h.streamEnded(in.l, cause)
 	in.queue.close()
+	in.stream.SetWriteDeadline(time.Now().Add(in.l.h.cfg.Stall)) //nolint:errcheck // a broken stream ends by itself
 	if cause != nil {
 		in.stream.Reset() //nolint:errcheck // it is closed in any case
 	}
@@ -104,12 +106,8 @@ func (in *inbound) accept(f wire.Frame) error {
 	}
 	h := in.l.h
 	service := h.services[f.Code]
-	switch {
-	case service == nil:
+	if service == nil {
 		in.refuse(f.ID, fmt.Errorf("message %d: %w", f.Code, dht.ErrUnknownMessage))
-		return nil
-	case int(in.handling.Load()) >= h.cfg.InFlight:
-		in.refuse(f.ID, dht.ErrBusy)
 		return nil
 	}
 	msg, err := h.codec.DecodePayload(f.Code, f.Data, h.hear)
@@ -118,15 +116,19 @@ func (in *inbound) accept(f wire.Frame) error {
 		in.refuse(f.ID, err)
 		return nil
 	}
-	in.handling.Add(1)
+	weight := h.codec.Weight(msg)
+	if !in.owe(weight) {
+		in.refuse(f.ID, dht.ErrBusy)
+		return nil
+	}
 	h.enter()
 	defer h.leave()
 	if h.ctx.Err() != nil {
-		in.handling.Add(-1)
+		in.settle(weight)
 		in.refuse(f.ID, dht.ErrClosed)
 		return nil
 	}
-	service.Handle(in.from, msg, &reply{in: in, id: f.ID})
+	service.Handle(in.from, msg, &reply{in: in, id: f.ID, weight: weight})
 	return nil
 }
 
@@ -138,9 +140,10 @@ func (in *inbound) refuse(id uint32, err error) {
 
 // reply is dht.Reply to one request.
 type reply struct {
-	in   *inbound
-	id   uint32
-	sent bool // guarded by the monitor
+	in     *inbound
+	id     uint32
+	weight int  // of the request
+	sent   bool // guarded by the monitor
 }
 
 // Send implements dht.Reply.
@@ -149,17 +152,41 @@ func (r *reply) Send(m dht.Message, err error) {
 		panic(fmt.Sprintf("p2p: two replies to one request of %s", r.in.from))
 	}
 	r.sent = true
-	defer r.in.handling.Add(-1) // after push: the writer counts both
+	defer r.in.settle(r.weight) // after push: the writer counts both
 	if err != nil {
 		r.in.refuse(r.id, err)
 		return
 	}
 	if _, known := r.in.l.h.codec.Kind(m.Code()); !known {
-		r.in.refuse(r.id, fmt.Errorf("reply %d: %w", m.Code(), dht.ErrInternal))
+		r.in.refuse(r.id, fmt.Errorf("%w: reply %d is of no kind", dht.ErrGaveUp, m.Code()))
 		return
 	}
+	// The request may have been carried out: whatever happens to the reply, ErrBusy,
+	// which says that it was not, would be a lie.
 	head := wire.Header{Type: wire.Reply, ID: r.id, Code: m.Code()}
-	if err := r.in.queue.push(packet{head: head, msg: m, weight: r.in.l.h.codec.Weight(m)}); err != nil {
-		r.in.refuse(r.id, err)
+	p := packet{head: head, msg: m, weight: r.in.l.h.codec.Weight(m)}
+	if r.in.queue.pushReply(p) != nil {
+		r.in.refuse(r.id, fmt.Errorf("%w: too much waits to be sent to you", dht.ErrGaveUp))
 	}
+}
+
+// settle takes a reply that was given off the account.
+func (in *inbound) settle(weight int) {
+	in.handling.Add(-1)
+	in.l.owed.Add(-1)
+	in.l.owedBytes.Add(int64(-weight))
+}
+
+// owe puts a request on the account of what this node owes the peer, over all its
+// streams, or says that there is too much on it.
+func (in *inbound) owe(weight int) bool {
+	l := in.l
+	owed := int(l.owed.Load())
+	if owed >= l.h.cfg.InFlight || owed > 0 && int(l.owedBytes.Load())+weight > l.h.cfg.SendBuffer {
+		return false
+	}
+	in.handling.Add(1)
+	l.owed.Add(1)
+	l.owedBytes.Add(int64(weight))
+	return true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -19,6 +20,10 @@ type link struct {
 	ref uint32
 	pid peer.ID
 
+	owed      atomic.Int32 // replies the peer waits for, on all its streams
+	owedBytes atomic.Int64 // of the requests that wait for these
+	times     timeouts
+
 	mu      sync.Mutex
 	out     *outbound
 	in      *inbound
@@ -27,9 +32,8 @@ type link struct {
 	weight  int     // of these
 	fails   int     // dials that failed in a row
 	until   time.Time
-	cause   error     // why calls end until then
-	gone    bool      // the contact was forgotten
-	bare    time.Time // when a sweep last found a connection without streams
+	cause   error // why calls end until then
+	gone    bool  // the contact was forgotten
 }
 
 // start carries out x, dialling first where need be. An error ends it at once.
@@ -99,6 +103,11 @@ func (l *link) connected(o *outbound) {
 	calls := l.takeWaiting()
 	l.fails, l.until = 0, time.Time{}
 	l.out = o
+	gone := l.gone
+	stale := l.in
+	if stale != nil && stale.from.Inc >= o.peer.Inc {
+		stale = nil
+	}
 	for _, x := range calls {
 		if err := o.send(x, now); err != nil {
 			failed[x] = err
@@ -110,7 +119,13 @@ func (l *link) connected(o *outbound) {
 			l.end(x, err)
 		}
 	}
+	if stale != nil {
+		stale.stream.Reset() //nolint:errcheck // the reader sees it
+	}
 	o.run()
+	if gone {
+		o.end(errUnknownPeer)
+	}
 }
 
 // fail ends the waiting calls, and those of the next moments.

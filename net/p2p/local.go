@@ -22,7 +22,7 @@ func (l *local) start(x *call) error {
 	}
 	x.via = l
 	r := &localReply{l: l, x: x}
-	r.timer = time.AfterFunc(l.h.timeouts.cfg.Ceiling, func() { l.end(x, nil, dht.ErrTimeout) })
+	r.timer = time.AfterFunc(l.h.cfg.Timeouts.Ceiling, func() { l.end(x, nil, dht.ErrTimeout) })
 	l.h.later(func() { service.Handle(l.h.self, x.req, r) })
 	return nil
 }

@@ -2,6 +2,8 @@ package p2p
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -94,7 +96,12 @@ func (n *libp2pNet) addTransports(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if n.quic, err = quicreuse.NewConnManager(quic.StatelessResetKey{}, quic.TokenGeneratorKey{}); err != nil {
+	var reset quic.StatelessResetKey
+	var token quic.TokenGeneratorKey
+	if err := errors.Join(derive(cfg.Key, "quic stateless reset", reset[:]), derive(cfg.Key, "quic token", token[:])); err != nil {
+		return err
+	}
+	if n.quic, err = quicreuse.NewConnManager(reset, token); err != nil {
 		return err
 	}
 	q, err := libp2pquic.NewTransport(cfg.Key.priv, n.quic, nil, nil, n.rcmgr)
@@ -102,6 +109,17 @@ func (n *libp2pNet) addTransports(cfg Config) error {
 		return err
 	}
 	return errors.Join(n.swarm.AddTransport(t), n.swarm.AddTransport(q))
+}
+
+// derive fills a key for one purpose, which nobody without the node's own can know.
+func derive(key Key, purpose string, out []byte) error {
+	raw, err := key.priv.Raw()
+	if err != nil {
+		return err
+	}
+	made, err := hkdf.Key(sha256.New, raw, nil, "dyschord "+purpose, len(out))
+	copy(out, made)
+	return err
 }
 
 // limits bounds what other nodes may make this one hold. Their number on one address
@@ -118,7 +136,10 @@ func limits(cfg Config) (network.ResourceManager, error) {
 		Streams: 16, StreamsInbound: 16, StreamsOutbound: 16,
 		Memory: rcmgr.Unlimited64,
 	}
-	concrete := rcmgr.PartialLimitConfig{System: all, Transient: all, PeerDefault: one}.Build(rcmgr.InfiniteLimits)
+	handshaking := all // before the peer is known: a part, so that strangers cannot take all
+	part := max(16, conns/4)
+	handshaking.Conns, handshaking.ConnsInbound, handshaking.FD = part, part, 2*part
+	concrete := rcmgr.PartialLimitConfig{System: all, Transient: handshaking, PeerDefault: one}.Build(rcmgr.InfiniteLimits)
 	subnet := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 0, ConnCount: cfg.MaxConns}}
 	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(concrete),
 		rcmgr.WithMetricsDisabled(), rcmgr.WithConnRateLimiters(&rate.Limiter{}), rcmgr.WithLimitPerSubnet(subnet, subnet))

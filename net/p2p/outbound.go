@@ -34,6 +34,7 @@ type outbound struct {
 	active   atomic.Int32  // pending calls that somebody waits for
 	heard    atomic.Int64  // unix nanoseconds of the last frame
 	arriving atomic.Uint64 // 1 + id of the reply that is arriving in fragments
+	fragment atomic.Int64  // unix nanoseconds of its latest fragment
 	once     sync.Once
 }
 
@@ -50,6 +51,7 @@ func newOutbound(l *link, s network.Stream, p dht.Peer, r *reader, most int) *ou
 	o.writer = l.h.newWriter(s, o.queue, most)
 	o.writer.many = func() bool { return o.active.Load() > 1 }
 	o.writer.refuse = func(p packet, err error) { o.give(p.call, err) }
+	o.writer.wrote = func(p packet) { o.wrote(p.call) }
 	o.timer = time.AfterFunc(time.Hour, o.expire)
 	o.timer.Stop()
 	o.heard.Store(time.Now().UnixNano())
@@ -88,9 +90,24 @@ func (o *outbound) send(x *call, now time.Time) error {
 		o.active.Add(1)
 	}
 	x.sent, o.used = now, now
-	x.due = now.Add(o.l.h.timeouts.of(x.to.Ref, x.kind.Waits))
+	x.due = now.Add(o.l.times.of(x.kind.Waits))
+	if x.weight >= longWeight && x.kind.Data {
+		x.due = now.Add(o.l.h.cfg.Timeouts.Ceiling) // until it is written
+	}
 	o.arm(o.look(x, now))
 	return nil
+}
+
+// wrote lets the time for the answer to a long message begin when its last byte has
+// been written: others may have been before it.
+func (o *outbound) wrote(x *call) {
+	now := time.Now()
+	o.l.mu.Lock()
+	defer o.l.mu.Unlock()
+	if o.pending[x.id] == x && x.set != nil {
+		x.due = now.Add(o.l.times.of(x.kind.Waits))
+		o.arm(o.look(x, now))
+	}
 }
 
 // look is when to look at x next: when it is due, and before that, if it waits for
@@ -117,11 +134,17 @@ func (o *outbound) arm(due time.Time) {
 func (o *outbound) expire() {
 	now := time.Now()
 	o.l.mu.Lock()
+	if o.pending == nil { // the stream has ended
+		o.l.mu.Unlock()
+		return
+	}
 	due := o.takeDue(now)
 	lost := o.check(now, len(due) > 0 || o.active.Load() > 0)
 	o.l.mu.Unlock()
+	if len(due) > 0 { // one silence, however many wait
+		o.l.times.gaveUp()
+	}
 	for _, d := range due {
-		o.l.h.timeouts.gaveUp(d.x.to.Ref)
 		d.set.finish(d.x, now, dht.Peer{}, nil, dht.ErrTimeout)
 	}
 	if lost {
@@ -132,10 +155,11 @@ func (o *outbound) expire() {
 
 // check probes a peer that is silent while requests wait, and says that the connection
 // is lost when the probe was not answered. Silence alone proves nothing: this process
-// may have been paused. The caller holds the lock.
+// may have been paused. Where the fragments of a long message still go out, an answer
+// may be long behind them. The caller holds the lock.
 func (o *outbound) check(now time.Time, waiting bool) (lost bool) {
 	half := o.l.h.cfg.Stall / 2
-	heard := time.Unix(0, o.heard.Load())
+	heard := time.Unix(0, max(o.heard.Load(), o.writer.moved.Load()))
 	switch {
 	case o.probed.After(heard) && !now.Before(o.probed.Add(half)):
 		return true
@@ -171,9 +195,10 @@ func (o *outbound) takeDue(now time.Time) (due []over) {
 				delete(o.pending, id)
 			}
 			continue
-		case o.arriving.Load() == uint64(id)+1 && now.Sub(time.Unix(0, o.heard.Load())) < time.Second:
+		case now.Before(x.due):
+		case o.arrives(x, now):
 			x.due = now.Add(time.Second)
-		case !now.Before(x.due):
+		default:
 			o.active.Add(-1)
 			due = append(due, over{x, x.set})
 			x.set = nil
@@ -202,16 +227,33 @@ func (o *outbound) read() error {
 		if err != nil {
 			return err
 		}
-		o.arriving.Store(0)
-		if part, open := assembler.Partial(); open {
-			o.arriving.Store(uint64(part.ID) + 1)
-		}
+		o.follow(assembler, frame)
 		if whole {
 			if err := o.answer(message); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// follow notes which reply is arriving in fragments.
+func (o *outbound) follow(a *wire.Assembler, f wire.Frame) {
+	part, open := a.Partial()
+	switch {
+	case !open:
+		o.arriving.Store(0)
+	case part.ID == f.ID:
+		o.fragment.Store(o.reader.now.UnixNano())
+		o.arriving.Store(uint64(part.ID) + 1)
+	}
+}
+
+// arrives says that the reply to x is under way: a fragment of it came a moment ago.
+// The Env's ceiling holds all the same.
+func (o *outbound) arrives(x *call, now time.Time) bool {
+	return o.arriving.Load() == uint64(x.id)+1 &&
+		now.Sub(time.Unix(0, o.fragment.Load())) < time.Second &&
+		now.Before(x.sent.Add(o.l.h.cfg.Timeouts.Ceiling))
 }
 
 // answer gives a reply to the call that waits for it.
@@ -229,7 +271,8 @@ func (o *outbound) answer(f wire.Frame) error {
 	}
 	msg, err := o.l.h.codec.DecodePayload(f.Code, f.Data, o.l.h.hear)
 	if err != nil {
-		msg = nil
+		// The peer has handled the request: no error of ours may say that it has not.
+		msg, err = nil, &dht.Error{Code: dht.ErrGaveUp.Code, Text: fmt.Sprintf("the reply cannot be read: %v", err)}
 	}
 	set.finish(x, o.reader.now, o.peer, msg, err)
 	return nil
@@ -244,7 +287,7 @@ func (o *outbound) take(id uint32) (*call, *calls) {
 		return nil, nil
 	}
 	if x.kind.Waits == dht.Never {
-		o.l.h.timeouts.learn(x.to.Ref, o.reader.now.Sub(x.sent))
+		o.l.times.learn(o.reader.now.Sub(x.sent))
 	}
 	return x, o.drop(x)
 }
@@ -280,6 +323,7 @@ func (o *outbound) retire(now time.Time, idle time.Duration) bool {
 	}
 	o.l.out = nil
 	o.queue.close()
+	o.stream.SetWriteDeadline(now.Add(o.l.h.cfg.Stall)) //nolint:errcheck // a broken stream ends by itself
 	return true
 }
 

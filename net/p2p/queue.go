@@ -41,13 +41,19 @@ func newQueue(limit int) *queue {
 
 // push queues p, or refuses it with dht.ErrBusy when there is no room. Whatever its
 // weight, p is taken if nothing waits; a failure is always taken.
-func (q *queue) push(p packet) error {
+func (q *queue) push(p packet) error { return q.pushTo(q.limit, p) }
+
+// pushReply is push with room for twice as much: requests are not accepted while the
+// queue is over its limit (drained), but replies to earlier ones still come.
+func (q *queue) pushReply(p packet) error { return q.pushTo(2*q.limit, p) }
+
+func (q *queue) pushTo(limit int, p packet) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return errUnsent
 	}
-	if q.weight > 0 && q.weight+p.weight > q.limit && p.msg != nil {
+	if q.weight > 0 && q.weight+p.weight > limit && p.msg != nil {
 		return dht.ErrBusy
 	}
 	q.weight += p.weight
@@ -96,15 +102,12 @@ func (q *queue) sleep() bool {
 	return true
 }
 
-// drained waits until fewer than n packets wait; false means that the queue was
-// closed.
+// drained waits until fewer than n packets wait, and less than the limit in bytes;
+// false means that the queue was closed.
 func (q *queue) drained(n int) bool {
-	if int(q.length.Load()) < n {
-		return true
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for int(q.length.Load()) >= n && !q.closed {
+	for (int(q.length.Load()) >= n || q.weight > q.limit) && !q.closed {
 		q.room.Wait()
 	}
 	return !q.closed

@@ -13,6 +13,7 @@ const sweepEvery = 5 * time.Second
 func (h *Host) sweep() {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
+	var bare map[string]bool
 	for {
 		select {
 		case <-h.netCtx.Done():
@@ -21,6 +22,7 @@ func (h *Host) sweep() {
 			for _, l := range h.links() {
 				l.tidy(now)
 			}
+			bare = h.closeBare(bare)
 			h.forget(now)
 		}
 	}
@@ -44,42 +46,63 @@ func (h *Host) forget(now time.Time) {
 			held[l.ref] = true
 		}
 	}
-	for _, c := range h.book.sweep(held, now) {
-		h.linksMu.Lock()
-		l := h.byRef[c.ref]
-		delete(h.byRef, c.ref)
-		h.linksMu.Unlock()
-		if l != nil {
-			l.close()
+	for _, pid := range h.book.sweep(held, now) {
+		h.net.forget(pid)
+	}
+	h.dropLinks()
+}
+
+// dropLinks ends the links whose contacts are no longer in the book: forgotten, or
+// displaced by newer ones.
+func (h *Host) dropLinks() {
+	for _, l := range h.links() {
+		if _, _, known := h.book.where(l.ref); known {
+			continue
 		}
-		h.net.forget(c.pid)
+		h.linksMu.Lock()
+		delete(h.byRef, l.ref)
+		h.linksMu.Unlock()
+		l.close()
+		h.net.forget(l.pid)
 	}
 }
 
-// tidy retires l's streams if they are idle or stuck, and the connection if it has none.
+// closeBare closes the connections that have no streams and had none at the sweep
+// before, whoever has opened them: they would keep others out. It returns those to
+// look at again.
+func (h *Host) closeBare(before map[string]bool) (bare map[string]bool) {
+	bare = map[string]bool{}
+	for _, c := range h.net.swarm.Conns() {
+		switch {
+		case len(c.GetStreams()) > 0:
+		case before[c.ID()]:
+			c.Close() //nolint:errcheck // there is nothing to be done about it
+			if !h.book.knows(c.RemotePeer()) {
+				h.net.forget(c.RemotePeer())
+			}
+		default:
+			bare[c.ID()] = true
+		}
+	}
+	return bare
+}
+
+// tidy retires l's streams if they are idle, and ends those that are stuck.
 func (l *link) tidy(now time.Time) {
 	l.mu.Lock()
-	out, in, dialing := l.out, l.in, l.dialing
+	out, in := l.out, l.in
 	l.mu.Unlock()
 	if in != nil && in.writer.stuck(now, 3*l.h.cfg.Stall) {
 		in.stream.Reset() //nolint:errcheck // the reader sees it
 	}
-	switch {
-	case out != nil:
-		out.retire(now, l.h.cfg.Idle)
-	case in == nil && !dialing && len(l.h.net.swarm.ConnsToPeer(l.pid)) > 0 && l.unused(now):
-		l.h.net.swarm.ClosePeer(l.pid) //nolint:errcheck // there is nothing to be done about it
+	if out == nil {
+		return
 	}
-}
-
-// unused says that the connection without streams was found so by two sweeps in a
-// row: the other side may be about to open one.
-func (l *link) unused(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first := l.bare.IsZero() || now.Sub(l.bare) > 2*sweepEvery
-	l.bare = now
-	return !first
+	if out.writer.stuck(now, 3*l.h.cfg.Stall) {
+		out.abandon(errors.New("it takes no more bytes"))
+		return
+	}
+	out.retire(now, l.h.cfg.Idle)
 }
 
 // close ends l, whose contact was forgotten.

@@ -9,29 +9,33 @@ import (
 	"dyschord/internal/rto"
 )
 
-// timeouts is the host's table of measured round trips, behind a lock.
+// timeouts is what was measured of one peer; its handshake was the first sample.
 type timeouts struct {
-	cfg   rto.Config
+	cfg   *rto.Config
 	mu    sync.Mutex
 	table rto.Table
 }
 
-func (t *timeouts) of(ref uint32, w dht.Waits) time.Duration {
+// one is the Ref under which a table holds its only peer.
+const one = 1
+
+func (t *timeouts) of(w dht.Waits) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.table.Timeout(&t.cfg, ref, w)
+	return t.table.Timeout(t.cfg, one, w)
 }
 
-func (t *timeouts) learn(ref uint32, rtt time.Duration) {
+func (t *timeouts) learn(rtt time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.table.Learn(ref, rtt)
+	t.table.Learn(one, rtt)
 }
 
-func (t *timeouts) gaveUp(ref uint32) {
+// gaveUp notes that a peer has let requests time out.
+func (t *timeouts) gaveUp() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.table.GiveUp(ref)
+	t.table.GiveUp(one)
 }
 
 // randomUpTo is for jitter outside the monitor, where the node's own source must

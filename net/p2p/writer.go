@@ -32,13 +32,16 @@ type writer struct {
 	most   int                     // bytes of the longest payload that the peer accepts
 	many   func() bool             // several requests are under way
 	refuse func(p packet, e error) // p could not be encoded
+	wrote  func(p packet)          // a long request is written; nil if nobody asks
 	*counters
 
 	buf         []byte
 	long        []packet // in order; the first may be under way in frags
 	frags       *wire.Fragments
-	ended       int // packets of this round that are written with it
+	done        []packet // long ones that the next Write completes
+	ended       int      // packets of this round that are written with it
 	endedWeight int
+	moved       atomic.Int64 // unix nanoseconds of the latest Write with a fragment
 	writing     atomic.Int64 // unix nanoseconds since which a Write has been under way; 0: none
 }
 
@@ -76,10 +79,14 @@ func (w *writer) round(batch []packet) error {
 			return err
 		}
 	}
+	long := len(w.long) > 0
 	if err := w.addLong(); err != nil {
 		return err
 	}
 	err := w.flush(len(w.buf))
+	if long {
+		w.noteLong()
+	}
 	w.queue.done(w.ended, w.endedWeight)
 	w.ended, w.endedWeight = 0, 0
 	return err
@@ -163,8 +170,21 @@ func (w *writer) addLong() error {
 
 func (w *writer) nextLong() {
 	w.over(&w.long[0])
+	if w.wrote != nil {
+		w.done = append(w.done, w.long[0])
+	}
 	w.long = slices.Delete(w.long, 0, 1)
 	w.frags = nil
+}
+
+// noteLong tells what long messages the last Write has completed.
+func (w *writer) noteLong() {
+	w.moved.Store(time.Now().UnixNano())
+	for _, p := range w.done {
+		w.wrote(p)
+	}
+	clear(w.done)
+	w.done = w.done[:0]
 }
 
 // encode writes p's payload behind dst.
