@@ -38,6 +38,8 @@ type Node struct {
 	scanAt  int // where the next partial scan begins
 	nonce   uint64
 	opCount uint64
+	took    int                  // slots that it became primary of since the last summary
+	decided [causeFrozen + 1]int // configurations it had decided since then, by cause
 	leaving bool
 	started bool
 	stops   []func()

@@ -60,7 +60,8 @@ func (n *Node) propose(ctx context.Context, s *slot, p plan) error {
 	}
 	n.learn(s.id, value)
 	n.env.Emit(Decided{Slot: s.id, Epoch: value.Epoch, Cause: p.cause.String()})
-	n.env.Log().Info("configuration decided", "slot", s.id, "epoch", value.Epoch, "cause", p.cause.String())
+	n.decided[p.cause]++
+	n.env.Log().Debug("configuration decided", "slot", s.id, "epoch", value.Epoch, "cause", p.cause.String())
 	n.spread(s.id, union(base.Members, value.Members))
 	return nil
 }

@@ -217,7 +217,7 @@ func (n *Node) answer(rd *read, rec *store.Record, err error) {
 	case errors.Is(err, store.ErrNotFound), err == nil && rec.Deleted:
 		rd.done(nil, ErrNotFound)
 	case err != nil:
-		n.env.Log().Error("a committed record cannot be read", "slot", rd.s.id, "err", err)
+		n.damaged(rd.s, err)
 		rd.done(nil, ErrUnavailable)
 	default:
 		rd.done(&response{

@@ -519,3 +519,34 @@ func TestAnUnusedCopyIsDropped(t *testing.T) {
 		}
 	}
 }
+
+// A record rots on the primary's disk. The primary notices when it reads it, gives
+// its copy up, and has a good one again in the end, also where there is no fourth node.
+func TestACorruptReplicaIsReplaced(t *testing.T) {
+	for _, nodes := range []int{3, 5} {
+		c := grow(t, uint64(150+nodes), nodes)
+		if _, err := c.members[0].put("a", "good"); err != nil {
+			t.Fatal(err)
+		}
+		at := c.slotWith("a")
+		primary := at.members[0]
+		if !primary.disk.Damage(at.id, primary.kv.slots[at.id].last) {
+			t.Fatal("nothing was damaged")
+		}
+		for _, m := range c.members {
+			if got, err := m.get("a"); err != nil || got != "good" {
+				t.Fatalf("%d nodes: get at %s: %q, %v", nodes, m.sim, got, err)
+			}
+		}
+		c.net.RunFor(10 * time.Second)
+		c.settle(time.Minute)
+		for _, p := range c.newestOf(at.id).Members {
+			if rec, err := c.member(p).disk.Lookup(at.id, []byte("a")); err != nil || string(rec.Value) != "good" {
+				t.Errorf("%d nodes: %s has %q, %v", nodes, p, rec.Value, err)
+			}
+		}
+		if c.fatal > 0 {
+			t.Error("a node stopped")
+		}
+	}
+}

@@ -136,6 +136,7 @@ func (n *Node) pack(o *outbox) (*appendRequest, []parcel) {
 		if err != nil {
 			n.env.Log().Warn("a record cannot be sent", "slot", p.s.id, "peer", o.to, "err", err)
 			m.stuck = true
+			n.damaged(p.s, err)
 			continue
 		}
 		m.sent = r.end()

@@ -25,6 +25,7 @@ type slot struct {
 
 	lead *lead // not nil while this node serves the slot as its primary
 
+	corrupt  bool   // a record cannot be read: the slot is neither served nor copied from here
 	promised uint64 // times that a copy was reported to a proposer, who may count on it
 
 	copying bool // the log belongs to a copy in progress
@@ -98,7 +99,7 @@ func (s *slot) holds(e, c uint64) bool {
 
 // serving says whether this node may number writes and answer reads.
 func (n *Node) serving(s *slot) bool {
-	return s.lead != nil && s.lead.epoch == s.Cfg.Epoch && n.active(s, s.Cfg.Epoch)
+	return s.lead != nil && s.lead.epoch == s.Cfg.Epoch && !s.corrupt && n.active(s, s.Cfg.Epoch)
 }
 
 // newest is the latest decided configuration known, or nil. It is not changed by

@@ -404,6 +404,7 @@ func (n *Node) onFetch(from dht.Peer, m *fetch, r dht.Reply) {
 		ses.reading, ses.used = false, n.env.Now()
 		if err != nil {
 			n.closeSession(ses)
+			n.damaged(n.slot(m.Slot), err)
 			r.Send(nil, fmt.Errorf("kv: read a copy of slot %d: %w", m.Slot, err))
 			return
 		}
@@ -423,7 +424,7 @@ func (n *Node) session(from dht.Peer, m *fetch) (*session, error) {
 		}
 	}
 	s := n.held(m.Slot)
-	if m.Session != 0 || s == nil || s.Dirty || s.copying {
+	if m.Session != 0 || s == nil || s.Dirty || s.copying || s.corrupt {
 		return nil, nil
 	}
 	if !(s.Tag == m.Epoch && s.last >= m.Need || m.Newer && s.Tag == m.Epoch+1) || m.After > s.last {

@@ -2,6 +2,7 @@ package kv
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ type cause uint8
 const (
 	causeNone cause = iota
 	causeRestart
+	causeCorrupt
 	causeDead
 	causeLeave
 	causeGrow
@@ -25,7 +27,7 @@ const (
 
 // String names the cause, for logs and metrics.
 func (c cause) String() string {
-	return [...]string{"none", "restart", "dead", "leave", "grow", "move", "primary", "frozen"}[c]
+	return [...]string{"none", "restart", "corrupt", "dead", "leave", "grow", "move", "primary", "frozen"}[c]
 }
 
 const (
@@ -55,6 +57,20 @@ func (n *Node) scan(context.Context) {
 		}
 	}
 	news.send()
+	n.summarize()
+}
+
+// summarize logs what happened to slots since the last scan: one line for many.
+func (n *Node) summarize() {
+	for c, k := range n.decided {
+		if k > 0 {
+			n.env.Log().Info("configurations decided", "slots", k, "cause", cause(c).String())
+		}
+	}
+	if n.took > 0 {
+		n.env.Log().Info("became primary", "slots", n.took)
+	}
+	n.took, n.decided = 0, [causeFrozen + 1]int{}
 }
 
 // serve does a primary's small duties: to try again what was lost, to spread the
@@ -161,10 +177,13 @@ func (n *Node) lookUp(s *slot, now time.Time) {
 // causeFor says what speaks for ending the slot's epoch, to this node.
 func (n *Node) causeFor(s *slot) cause {
 	c := &s.Cfg
-	if c.primary().Same(n.self()) && s.lead == nil {
+	next := n.target(s)
+	switch {
+	case s.corrupt && len(next) > 0:
+		return causeCorrupt
+	case c.primary().Same(n.self()) && s.lead == nil:
 		return causeRestart
 	}
-	next := n.target(s)
 	for _, m := range c.Members {
 		if n.isLeaving(m) && len(next) > 0 {
 			return causeLeave
@@ -188,14 +207,16 @@ func (n *Node) causeFor(s *slot) cause {
 }
 
 // target is who should hold the slot next: the nodes that the overlay names, then
-// live members, then dead ones, which are replaced but never just dropped.
+// live members, then dead ones, which are replaced but never just dropped. A node
+// whose copy is corrupt goes, to come back with a new one.
 func (n *Node) target(s *slot) []dht.Peer {
 	c := &s.Cfg
+	goes := func(p dht.Peer) bool { return n.isLeaving(p) || s.corrupt && p.Same(n.self()) }
 	next := slices.Clone(s.upkeep.want)
-	next = slices.DeleteFunc(next, func(p dht.Peer) bool { return !n.eligible(p) && !c.has(p) || n.dead(p) || n.isLeaving(p) })
+	next = slices.DeleteFunc(next, func(p dht.Peer) bool { return !n.eligible(p) && !c.has(p) || n.dead(p) || goes(p) })
 	staying := 0
 	for _, m := range c.Members {
-		if n.isLeaving(m) {
+		if goes(m) {
 			continue
 		}
 		staying++
@@ -204,7 +225,7 @@ func (n *Node) target(s *slot) []dht.Peer {
 		}
 	}
 	for _, m := range c.Members {
-		if len(next) < min(staying, n.cfg.Replicas) && !n.isLeaving(m) && !contains(next, m) {
+		if len(next) < min(staying, n.cfg.Replicas) && !goes(m) && !contains(next, m) {
 			next = append(next, m)
 		}
 	}
@@ -216,7 +237,7 @@ func (n *Node) target(s *slot) []dht.Peer {
 // ones only.
 func (n *Node) due(s *slot, now time.Time) bool {
 	u, c, beat := &s.upkeep, &s.Cfg, n.cfg.Heartbeat
-	if u.cause == causeRestart {
+	if u.cause == causeRestart || u.cause == causeCorrupt {
 		return true
 	}
 	place := 0
@@ -371,6 +392,18 @@ func (n *Node) sweep(ctx context.Context, s *slot) error {
 // copyKept is for how many heartbeats a copy is kept that no decision has used yet.
 const copyKept = 60
 
+// damaged looks for corruption in what the store says of a slot. A slot with a
+// record that cannot be read is not served here any more: this node gives it up, and
+// takes a new copy when it is named again.
+func (n *Node) damaged(s *slot, err error) {
+	if s.corrupt || !errors.Is(err, store.ErrCorrupt) {
+		return
+	}
+	s.corrupt = true
+	n.env.Log().Error("a record is corrupt: this node gives up its copy of the slot", "slot", s.id, "err", err)
+	n.loseLead(s, s.Com, false)
+}
+
 // release drops the log and the index.
 func (n *Node) release(s *slot) error {
 	var b store.Batch
@@ -379,7 +412,7 @@ func (n *Node) release(s *slot) error {
 		return err
 	}
 	s.jump(0)
-	s.window = window{}
+	s.window, s.corrupt = window{}, false
 	n.env.Emit(Released{Slot: s.id, Epoch: s.newest().Epoch})
 	return nil
 }

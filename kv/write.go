@@ -23,7 +23,8 @@ func (n *Node) takeLead(s *slot) {
 	for i := range l.members {
 		n.enqueue(s, i)
 	}
-	n.env.Log().Info("became primary", "slot", s.id, "epoch", s.Cfg.Epoch)
+	n.took++
+	n.env.Log().Debug("became primary", "slot", s.id, "epoch", s.Cfg.Epoch)
 }
 
 // loseLead ends the service of an epoch. Writes up to cut are decided to count;
@@ -174,11 +175,11 @@ func (n *Node) count(s *slot) {
 	if com <= s.Com {
 		return
 	}
+	l := s.lead
 	if err := n.advance(s, com); err != nil {
 		n.env.Log().Warn("the index did not move", "slot", s.id, "err", err)
 		return
 	}
-	l := s.lead
 	waiting := l.waiters[:0:0]
 	for _, w := range l.waiters {
 		if w.seq > com {
@@ -197,6 +198,7 @@ func (n *Node) advance(s *slot, seq uint64) error {
 		var b store.Batch
 		end, err := n.indexed(s, &b, seq, most)
 		if err != nil {
+			n.damaged(s, err)
 			return err
 		}
 		if err := n.update(s, &b, func(st *state) { st.Com = end }); err != nil {
