@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -62,6 +63,34 @@ var _ = Describe("nodes that come and go under load", func() {
 			Expect(readUntil(gateway, "before", "1")).To(Succeed())
 			Expect(readUntil(gateway, "after", "3")).To(Succeed())
 		}
+	})
+})
+
+var _ = Describe("nodes that are paused", func() {
+	It("are not counted: no write is acknowledged without a majority", func() {
+		c := found(3)
+		const keys = 24 // enough that the node that goes on leads the slots of some
+		for _, m := range c.members[1:] {
+			m.signal(syscall.SIGSTOP)
+		}
+		var wg sync.WaitGroup
+		acknowledged := make([]bool, keys)
+		for i := range keys {
+			wg.Go(func() { acknowledged[i] = put(c.members[0].url, fmt.Sprint("paused/", i), "v") == nil })
+		}
+		wg.Wait()
+		for i := range keys {
+			Expect(acknowledged[i]).To(BeFalse(), "key %d was acknowledged by one of three", i)
+		}
+		By("resuming")
+		for _, m := range c.members[1:] {
+			m.signal(syscall.SIGCONT)
+		}
+		c.healthy(3)
+		By("writing")
+		l := &ledger{}
+		writeAll("resumed", 100, 4, c.urls(), l)
+		readAll(c.urls(), l)
 	})
 })
 

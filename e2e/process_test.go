@@ -82,6 +82,12 @@ func (p *process) kill() {
 	<-p.done
 }
 
+// signal sends a signal to the process.
+func (p *process) signal(s syscall.Signal) {
+	GinkgoHelper()
+	Expect(p.cmd.Process.Signal(s)).To(Succeed())
+}
+
 // stop asks the process to end and returns its exit code.
 func (p *process) stop() int {
 	GinkgoHelper()
