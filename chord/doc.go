@@ -70,8 +70,9 @@
 // # Parameters
 //
 // [Config] has them with their limits. The defaults suit sessions of an hour:
-// neighbours are checked each second, for one request per node; a crash is repaired
-// in two to four seconds; 8 successors bear the failure of 7 neighbours in a row
+// neighbours are checked each second, for one request per node; the gap that a crash
+// leaves is closed in two to four seconds, and the dead node is out of all 8 lists
+// in five to ten; 8 successors bear the failure of 7 neighbours in a row
 // between two checks. Where sessions last minutes, raise Successors before lowering
 // Stabilize; where traffic matters more than repair, raise Stabilize.
 package chord
