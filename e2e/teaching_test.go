@@ -64,7 +64,7 @@ var portInText = regexp.MustCompile(`\b(4[01]\d\d|8[01]\d\d)\b`)
 func freshPorts(command string, ports map[string]string) string {
 	return portInText.ReplaceAllStringFunc(command, func(port string) string {
 		if ports[port] == "" {
-			ports[port] = fmt.Sprint(freePorts(1))
+			ports[port] = fmt.Sprint(freePorts(16)) // a cluster in one process takes those that follow too
 		}
 		return ports[port]
 	})
