@@ -73,3 +73,33 @@ func (s *suite) heavyLoss(t *testing.T) {
 	c.Converge(patience)
 	c.agree(40)
 }
+
+// lostConnections: one request in a hundred takes the connection with it, with all
+// that is on it, and for up to four seconds nothing gets through between the two.
+// Nineteen lookups in twenty are right even so, and all are once that ends.
+func (s *suite) lostConnections(t *testing.T) {
+	c := s.grown(t, simnet.Config{Seed: 95}, 30)
+	c.Net.SetFaults(simnet.Faults{Cut: 0.01})
+	for range 5 {
+		c.Add(c.Members[0])
+	}
+	c.Run(time.Minute, nil)
+	right := 0
+	live := c.Live()
+	for i, key := range c.keys(200) {
+		route, err := c.Lookup(live[i%len(live)], key, 1)
+		if err == nil && equal(route.Owners, c.Owners(key, 1)) {
+			right++
+		}
+		c.Run(100*time.Millisecond, nil)
+	}
+	if right < 190 {
+		t.Errorf("%d of 200 lookups were right while connections were lost", right)
+	}
+	if st := c.Net.Stats(); st.Cuts < 30 {
+		t.Errorf("%d connections were lost", st.Cuts)
+	}
+	c.Net.SetFaults(simnet.Faults{})
+	c.Converge(patience)
+	c.agree(35)
+}

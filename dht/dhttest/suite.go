@@ -76,6 +76,7 @@ func (s *suite) tests() []namedTest {
 		{"PartitionAndHeal", s.partition},
 		{"LossyLinks", s.lossy},
 		{"HeavyLossConverges", s.heavyLoss},
+		{"LostConnections", s.lostConnections},
 		{"MalformedMessages", s.malformed},
 		{"SameSeedSameTrace", s.sameTrace},
 	}

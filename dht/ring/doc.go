@@ -50,8 +50,9 @@
 //   - A peer is dead after Config.Tries unanswered requests in a row, not after one:
 //     at 5 % loss one in ten exchanges fails, and at 30 % every second. A wrong
 //     verdict is mended by the next stabilize, since the next successor still names
-//     the peer as its predecessor. A peer that answers but is no member is gone at
-//     once.
+//     the peer as its predecessor. Tries that fail at once, as while a lost connection
+//     cannot be made again, are spread over two seconds. A peer that answers but is no
+//     member is gone at once.
 //   - notify is left out when the successor's state shows that it is not needed.
 //   - A confirmed death removes a peer anywhere in the list, so that lookups need not
 //     try it again (Suspect).

@@ -47,8 +47,10 @@ func (r *Ring) ping(ctx context.Context, p dht.Peer, tries int) outcome {
 
 // ask sends req to p up to tries times, since one lost packet is no death, or until
 // deadAfter has passed: the Env waits longest for a peer that it has given up again
-// and again, which is evidence as well. A peer that was taken for dead before is
-// asked once, and one that answers but is no member is gone at once.
+// and again, which is evidence as well. Tries that fail at once, since a connection
+// was lost and none can be made at the moment, are spread over that time: together
+// they say no more than one. A peer that was taken for dead before is asked once, and
+// one that answers but is no member is gone at once.
 func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Message, tries int) (R, dht.Peer, outcome) {
 	var none R
 	calls := r.env.Calls()
@@ -57,7 +59,7 @@ func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Messag
 		tries = 1
 	}
 	began := r.env.Now()
-	for range tries {
+	for try := range tries {
 		calls.Start(p, req)
 		res, err := calls.Next(ctx)
 		if err != nil {
@@ -71,15 +73,22 @@ func ask[R dht.Message](ctx context.Context, r *Ring, p dht.Peer, req dht.Messag
 		if o := verdict(res.Err); o != silent {
 			return none, dht.Peer{}, o
 		}
-		if r.env.Now().Sub(began) > deadAfter {
+		if r.env.Now().Sub(began) > deadAfter || try == tries-1 {
 			break
+		}
+		if res.RTT < atOnce && r.env.Sleep(ctx, deadAfter/time.Duration(tries)-res.RTT) != nil {
+			return none, dht.Peer{}, unclear
 		}
 	}
 	return none, dht.Peer{}, gone
 }
 
-// deadAfter ends a series of unanswered requests early.
-const deadAfter = 2 * time.Second
+const (
+	// deadAfter ends a series of unanswered requests early.
+	deadAfter = 2 * time.Second
+	// atOnce is sooner than any time-out.
+	atOnce = 100 * time.Millisecond
+)
 
 // verdict is what the error of one request says about the peer.
 func verdict(err error) outcome {

@@ -51,6 +51,9 @@ func (s *callSet) Start(to dht.Peer, req dht.Message) {
 	case target == nil:
 		r.end(nil, dht.ErrUnreachable)
 		return
+	case n.backingOff(e.node, target):
+		r.end(nil, dht.ErrUnreachable)
+		return
 	case int(e.inFlight) >= n.cfg.InFlight:
 		n.stats.Busy++
 		r.end(nil, dht.ErrBusy)

@@ -73,6 +73,9 @@ type Faults struct {
 	Reorder float64
 	// ReorderBy defaults to 1 s where Reorder is set.
 	ReorderBy time.Duration
+	// Cut is the probability that the connection of a request is lost while it or its
+	// reply is under way, with all that is on it: see Net.Cut.
+	Cut float64
 }
 
 func (c Config) withDefaults() Config {
@@ -123,7 +126,7 @@ func (f Faults) Validate() error {
 	for _, p := range []struct {
 		name  string
 		value float64
-	}{{"Loss", f.Loss}, {"Duplicate", f.Duplicate}, {"Reorder", f.Reorder}} {
+	}{{"Loss", f.Loss}, {"Duplicate", f.Duplicate}, {"Reorder", f.Reorder}, {"Cut", f.Cut}} {
 		if !(p.value >= 0 && p.value <= 1) {
 			return fmt.Errorf("fault %s is %v: a probability of 0 to 1 is allowed", p.name, p.value)
 		}

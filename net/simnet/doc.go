@@ -25,6 +25,8 @@
 //   - Loss, duplication and reordering of messages ([Faults]), links that are closed
 //     in one or both directions ([Net.SetLink], [Net.Partition]) or hold messages
 //     back ([Net.Clog]).
+//   - Connections that are lost with all that is on them, and cannot be made again for
+//     some seconds ([Net.Cut], [Faults].Cut): failures that come at once.
 //   - Crash, restart under the same identity with the next incarnation, orderly
 //     shutdown, pauses, wrong clocks ([Node]).
 //   - Disk latency: Block waits first, then does the work, so that a crash in between
@@ -41,7 +43,7 @@
 // # What is not
 //
 // Processing takes no virtual time and links have no bandwidth: queues form nowhere
-// but at a pause or a clog. There are no connections to open, no handshakes, no
+// but at a pause or a clog. There are no connections to open (only to lose), no handshakes, no
 // addresses to learn: a Ref is the same number everywhere and Intern never learns
 // anything new. A lost message is lost, where TCP would send it again and be late.
 // A request may be delivered twice, which a real connection does not do; protocols

@@ -108,7 +108,7 @@ func (n *Net) inOrder(from, to *Node, at int64) int64 {
 			}
 		}
 	}
-	pair := uint64(from.ref)<<32 | uint64(to.ref)
+	pair := pairOf(from, to)
 	at = max(at, n.order[pair])
 	n.order[pair] = at
 	return at

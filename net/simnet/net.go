@@ -35,6 +35,8 @@ type Net struct {
 	held    []held
 	order   map[uint64]int64 // last arrival per pair of nodes, while there is jitter
 
+	backoffs map[uint64]int64 // per pair, until when the one does not try to reach the other
+
 	pool     []*coro
 	handling *env
 	failure  *Failure

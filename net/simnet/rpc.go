@@ -29,6 +29,8 @@ type rpc struct {
 	kept    bool   // the handler returned without a reply
 	lost    bool   // request or reply: only a time-out ends it
 	refused bool   // by the host, since nobody ran there
+	severed bool   // its connection was lost: a reply reaches nobody
+	dropped bool   // with the request still on it: that does not arrive
 	done    bool   // the caller has its result
 }
 
@@ -36,6 +38,7 @@ type rpc struct {
 func (n *Net) transmit(r *rpc, target *Node, code uint16) {
 	n.stats.Requests++
 	n.post(n.kindOf(code), r.req)
+	n.cutSometimes(r.env.node, target)
 	at, ok := n.travel(r.env.node, target)
 	if !ok {
 		r.lose()
@@ -46,7 +49,7 @@ func (n *Net) transmit(r *rpc, target *Node, code uint16) {
 		r.expire()
 	}
 	if twice, ok := n.again(r.env.node, target); ok {
-		n.deliver(twice, &copied{r, r.sealed}, r.env.node, target)
+		n.deliver(twice, &copied{rpc: r, sealed: r.sealed}, r.env.node, target)
 	}
 }
 
@@ -93,6 +96,9 @@ func (r *rpc) fire(uint64) {
 		r.arrive()
 		return
 	}
+	if r.dropped {
+		return
+	}
 	n := r.env.net
 	target := n.nodes[r.to.Ref-1]
 	if later, paused := n.paused(target); paused {
@@ -111,7 +117,7 @@ func (r *rpc) fire(uint64) {
 // arrive is the reply at the caller: its result, or late, which still teaches.
 func (r *rpc) arrive() {
 	e := r.env
-	if e.dead {
+	if e.dead || r.severed {
 		return
 	}
 	if later, paused := e.net.paused(e.node); paused {

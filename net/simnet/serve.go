@@ -55,6 +55,9 @@ func (r *rpc) Send(m dht.Message, err error) {
 	if r.kept {
 		r.settle()
 	}
+	if r.severed {
+		return
+	}
 	if !r.done {
 		r.from = r.server.inc
 	}
@@ -125,12 +128,16 @@ func (r *rpc) settle() {
 // counted: the caller has taken, or will take, the first one.
 type copied struct {
 	*rpc
-	sealed *sealed
+	sealed  *sealed
+	dropped bool // the connection was lost with it
 }
 
 func (d *copied) off(uint64) bool { return false }
 
 func (d *copied) fire(uint64) {
+	if d.dropped {
+		return
+	}
 	n := d.env.net
 	target := n.nodes[d.to.Ref-1]
 	if later, paused := n.paused(target); paused {

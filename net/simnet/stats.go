@@ -13,6 +13,7 @@ type Stats struct {
 	Lost       uint64 // messages lost, by Faults.Loss
 	Blocked    uint64 // messages stopped by SetLink or Partition
 	Clogged    uint64 // messages held back by Clog
+	Cuts       uint64 // connections lost, by Faults.Cut or Net.Cut
 	Duplicated uint64
 	Reordered  uint64
 	Kinds      []KindStats // by code; the first, with code 0, is the replies that were errors

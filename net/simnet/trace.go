@@ -16,11 +16,12 @@ const (
 	timeout
 	lost
 	tick
+	cut
 )
 
 var traceNames = [...]string{
 	started: "start", crashed: "crash", stopped: "stop", request: "request",
-	response: "response", timeout: "timeout", lost: "unanswered", tick: "tick",
+	response: "response", timeout: "timeout", lost: "unanswered", tick: "tick", cut: "cut",
 }
 
 // TraceHash is a digest of all that has happened: what, when, between whom. Equal
