@@ -169,16 +169,25 @@ func (echoer) Handle(_ dht.Peer, req dht.Message, r dht.Reply) { r.Send(req, nil
 func (echoer) Peers() iter.Seq[dht.Peer]                       { return func(func(dht.Peer) bool) {} }
 
 func benchHost() (*Host, error) {
+	h, err := benchHostConfig(Config{})
+	if err != nil {
+		return nil, err
+	}
+	return h, h.Start()
+}
+
+// benchHostConfig makes a host that answers echo messages, with a new key.
+func benchHostConfig(cfg Config) (*Host, error) {
 	key, err := NewKey()
 	if err != nil {
 		return nil, err
 	}
-	h, err := New(Config{Key: key, Inc: 1})
-	if err != nil {
-		return nil, err
+	cfg.Key, cfg.Inc = key, 1
+	h, err := New(cfg)
+	if err == nil {
+		h.Serve(echoer{})
 	}
-	h.Serve(echoer{})
-	return h, h.Start()
+	return h, err
 }
 
 func benchEnv(b *testing.B, at serverAddrs) func(n, size, callers int) {

@@ -97,9 +97,10 @@ func TestIdleStreamsAreClosedAndComeBack(t *testing.T) {
 		t.Fatal(res.Err)
 	}
 	l := a.link(peer.Ref)
+	a.closeBare(a.closeBare(nil))
 	l.tidy(time.Now())
-	if l.streams() != 1 {
-		t.Error("a stream was closed that had just been used")
+	if res := a.call(peer, &echo{}); res.Err != nil || l.streams() != 1 || a.Stats().Dials != 1 {
+		t.Errorf("a stream was closed that had just been used: %v", res.Err)
 	}
 	l.tidy(time.Now().Add(time.Hour))
 	b.until("the other side has seen it end", func() bool { return b.Stats().Streams == 0 })

@@ -39,6 +39,12 @@ func (s *script) Reset() error {
 	return nil
 }
 
+func (s *script) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 type noConn struct{ network.Conn }
 
 func (noConn) Close() error { return nil }
@@ -89,7 +95,7 @@ func FuzzInbound(f *testing.F) {
 		if err := in.queue.push(packet{msg: &echo{}}); err == nil {
 			t.Error("the stream has ended, but its queue is open")
 		}
-		if !s.closed {
+		if !s.isClosed() {
 			t.Error("the stream was left open")
 		}
 	})

@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -228,31 +229,79 @@ func TestARetiredStreamThatTakesNothingEnds(t *testing.T) {
 		}
 		calls.Close()
 	})
-	if !out.retire(time.Now().Add(time.Hour), time.Minute) {
+	if !out.retire(time.Now(), 0) {
 		t.Fatal("a stream nobody waits on was kept")
 	}
-	out.stream.SetWriteDeadline(time.Now()) // retire has set it an hour ahead
 	a.until("its goroutines have ended", func() bool { return a.streams.running() == 1 })
 }
 
-func TestADialThatFindsALaterRunEndsTheEarlier(t *testing.T) {
-	key, err := NewKey()
+// unconnected is a host without a network under it, and its link to somebody.
+func unconnected(t testing.TB) (*Host, *link) {
+	h, err := benchHostConfig(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, first, second := newNode(t, Config{}), newNode(t, Config{Key: key, Inc: 1}), newNode(t, Config{Key: key, Inc: 2})
-	if res := first.call(first.knows(a), &echo{}); res.Err != nil {
-		t.Fatal(res.Err)
-	}
-	// The addresses now lead to the second run.
-	peer := a.knows(second)
-	a.net.swarm.ClosePeer(second.pid)
-	a.until("the first run's connection is gone", func() bool { return a.Stats().Streams == 0 })
-	if _, err := a.book.meet(second.pid, second.announce, nil); err != nil {
+	t.Cleanup(func() { h.Close() })
+	p, err := h.book.note(testPeerID(t), nil, nil, false)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if res := a.call(peer, &echo{}); res.Err != nil || res.From.Inc != 2 {
-		t.Fatalf("%+v", res)
+	return h, h.link(p.Ref)
+}
+
+func TestADialThatFindsALaterRunEndsTheEarlier(t *testing.T) {
+	h, l := unconnected(t)
+	for earlier, ends := range map[uint32]bool{1: true, 2: false} {
+		old := &script{Reader: bytes.NewReader(nil)}
+		l.in = newInbound(l, old, dht.Peer{Ref: l.ref, Inc: earlier}, newReader(old, &h.counters), 1<<20)
+		fresh := &script{Reader: bytes.NewReader(nil)}
+		l.connected(newOutbound(l, fresh, dht.Peer{Ref: l.ref, Inc: 2}, newReader(fresh, &h.counters), 1<<20))
+		if old.isClosed() != ends {
+			t.Errorf("the stream of incarnation %d was ended: %v, want %v", earlier, !ends, ends)
+		}
 	}
-	mustBe(t, first.call(first.knows(a), &echo{}).Err, dht.ErrRejected)
+}
+
+func TestTheTimeForALongMessageBeginsWhenItIsWritten(t *testing.T) {
+	h, l := unconnected(t)
+	s := &script{Reader: bytes.NewReader(nil)}
+	o := newOutbound(l, s, dht.Peer{Ref: l.ref, Inc: 1}, newReader(s, &h.counters), 1<<21)
+	l.times.learn(time.Millisecond)
+	x := h.newCalls().newCall()
+	x.set, x.weight, x.began = h.newCalls(), 1<<20, time.Now()
+	x.kind = dht.Kind{Code: 300, Waits: dht.Disk, Data: true}
+	l.mu.Lock()
+	err := o.send(x, x.began)
+	l.mu.Unlock()
+	if err != nil || x.due.Sub(x.began) < h.cfg.Timeouts.Ceiling {
+		t.Errorf("while it waits to be written: %v (%v)", x.due.Sub(x.began), err)
+	}
+	o.wrote(x)
+	if left := time.Until(x.due); left > h.cfg.Timeouts.Disk+h.cfg.Timeouts.Max {
+		t.Errorf("when it is written: %v", left)
+	}
+	o.end(nil)
+}
+
+func TestAResultComesBeforeTheEndOfItsContext(t *testing.T) {
+	h, _ := unconnected(t)
+	c := h.newCalls()
+	if c.has(context.Canceled) {
+		t.Error("there is no result yet")
+	}
+	c.finish(c.newCall(), time.Now(), dht.Peer{}, nil, dht.ErrTimeout)
+	if !c.has(context.Canceled) || c.has(dht.ErrClosed) {
+		t.Error("a result counts unless the node is closing")
+	}
+}
+
+func TestTheHandshakeIsTheFirstSample(t *testing.T) {
+	a, b := newNode(t, Config{}), newNode(t, Config{})
+	peer := a.knows(b)
+	if res := a.call(peer, &value{}); res.Err != nil { // waits for a disk: teaches nothing
+		t.Fatal(res.Err)
+	}
+	if d := a.link(peer.Ref).times.of(dht.Never); d == a.cfg.Timeouts.Initial {
+		t.Error("nothing is known of a peer that has shaken hands")
+	}
 }
