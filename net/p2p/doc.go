@@ -34,18 +34,24 @@
 // small message waits for one frame at most.
 //
 // Queues are bounded in bytes and requests in number, for each peer and direction;
-// what is too much ends at once with dht.ErrBusy. A peer that stops reading fills its
-// own queue and stops nobody else; if it asks without reading its answers, it is not
-// read any more either.
+// what is too much ends at once with dht.ErrBusy, which says that the request was not
+// carried out: a reply that cannot be sent or read is dht.ErrGaveUp. A peer that stops
+// reading fills its own queue and stops nobody else; if it asks without reading its
+// answers, it is not read any more either.
+//
+// The queues end where libp2p's buffers begin, which hold some MiB for each
+// connection. On a slow link a small message waits for what is in there, although it
+// passes what is still in the queue.
 //
 // # Finding and losing peers
 //
 // The first request to a peer dials it; those that follow wait with it. When the dial
 // fails all of them end with dht.ErrUnreachable, and so do the next, at once, until a
 // jittered pause has passed that doubles up to some seconds. A peer that calls us may
-// be dialled at once. Time-outs adapt to each peer (package internal/rto). When a
-// peer has been silent for a while although requests wait, it is probed, and then its
-// connection is given up. When a connection is lost, requests that were sent end with
+// be dialled at once. Time-outs adapt to each peer (package internal/rto), from its
+// handshake on; for a long message the time begins when its last byte is written. When
+// a peer has been silent for a while although requests wait, it is probed, and then
+// its connection is given up. When a connection is lost, requests that were sent end with
 // dht.ErrTimeout and the others with dht.ErrUnreachable.
 //
 // # Who belongs together
@@ -65,5 +71,8 @@
 //
 // The book keeps what is needed to reach a peer. What a peer says of itself outweighs
 // what others say, until a dial there fails. Contacts that no service holds
-// (dht.Service.Peers) are forgotten ten minutes after they were last mentioned.
+// (dht.Service.Peers) are forgotten ten minutes after they were last mentioned. The
+// book is bounded, and peers only heard of get half of it, so that nobody can fill it
+// with inventions and keep out who is really there. For the same reason connections
+// on which nothing is open are closed, whoever has opened them.
 package p2p
