@@ -28,11 +28,11 @@ func crashRound(round int) {
 	victim := c.members[rand.IntN(5)]
 	after := 100 + rand.IntN(crashKeys-200)
 	GinkgoWriter.Printf("round %d: %s is killed after %d writes\n", round, victim.name, after)
-	worst := writeWhile(c, l, func() {
+	pain := writeWhile(c, l, func() {
 		Eventually(l.len).Should(BeNumerically(">=", after))
 		victim.kill()
 	})
-	GinkgoWriter.Printf("round %d: a write failed for at most %s\n", round, worst)
+	GinkgoWriter.Printf("round %d: %s\n", round, pain)
 	Expect(l.len()).To(Equal(crashKeys))
 	readAll(c.urls(), l)
 
@@ -60,7 +60,7 @@ func crashRound(round int) {
 }
 
 // writeWhile writes crashKeys keys through all gateways while f runs.
-func writeWhile(c *cluster, l *ledger, f func()) (worst interface{ String() string }) {
+func writeWhile(c *cluster, l *ledger, f func()) pain {
 	GinkgoHelper()
 	done := make(chan struct{})
 	go func() {

@@ -45,6 +45,7 @@ type writer struct {
 	ledger   *ledger
 	patience time.Duration // longest time that a write may fail again and again
 	worst    time.Duration // longest time that one did
+	slowest  time.Duration // longest time that a write took, failed or not
 }
 
 // write puts a value until that is acknowledged. A write that failed is sent to the
@@ -58,6 +59,7 @@ func (w *writer) write(turn int, key, value string) error {
 			if try > 0 {
 				w.worst = max(w.worst, took)
 			}
+			w.slowest = max(w.slowest, took)
 			w.ledger.add(key, value)
 			return nil
 		}
@@ -69,8 +71,8 @@ func (w *writer) write(turn int, key, value string) error {
 }
 
 // writeAll puts n keys named after round by as many writers as given, which begin at
-// different gateways, and returns the longest time that a write failed.
-func writeAll(round string, n, writers int, gateways []string, l *ledger) time.Duration {
+// different gateways.
+func writeAll(round string, n, writers int, gateways []string, l *ledger) pain {
 	GinkgoHelper()
 	var wg sync.WaitGroup
 	all := make([]*writer, writers)
@@ -85,12 +87,25 @@ func writeAll(round string, n, writers int, gateways []string, l *ledger) time.D
 		})
 	}
 	wg.Wait()
-	var worst time.Duration
-	for i, w := range all {
-		Expect(errs[i]).NotTo(HaveOccurred())
-		worst = max(worst, w.worst)
+	for _, err := range errs {
+		Expect(err).NotTo(HaveOccurred())
 	}
-	return worst
+	return felt(all)
+}
+
+// pain is what clients felt of what happened to the cluster.
+type pain struct{ failing, slowest time.Duration }
+
+// String is for reports.
+func (p pain) String() string {
+	return fmt.Sprintf("a write failed for at most %s; the slowest took %s", p.failing.Round(time.Millisecond), p.slowest.Round(time.Millisecond))
+}
+
+func felt(all []*writer) (p pain) {
+	for _, w := range all {
+		p.failing, p.slowest = max(p.failing, w.worst), max(p.slowest, w.slowest)
+	}
+	return p
 }
 
 // readAll requires every acknowledged key at every gateway. A gateway may take a

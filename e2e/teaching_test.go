@@ -27,7 +27,7 @@ var _ = Describe("docs/teaching.md", func() {
 				continue
 			}
 			By(command)
-			Eventually(func() string { return shell(command) }).Should(MatchRegexp(pattern(s.output)))
+			Eventually(func() string { return shell(command) }, "90s").Should(MatchRegexp(pattern(s.output)))
 		}
 	})
 })

@@ -31,7 +31,7 @@ func (n *Node) join(ctx context.Context) error {
 	if !n.member && len(n.cfg.Bootstrap) == 0 {
 		return n.found(ctx)
 	}
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+	for pause := firstPause; ; pause = min(pause+pause/2, maxPause) {
 		err := n.joinOnce(ctx)
 		if err != nil && n.member && !final(err) && ctx.Err() == nil {
 			err = n.reopen(ctx)
