@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,11 +59,12 @@ func TestStormThenCalm(t *testing.T) {
 		return
 	}
 	for _, what := range []string{
-		"crash", "restart", "crash all", "partition", "one way", "pause", "clog", "join", "leave", "clock", "full disk",
-		"lost", "duplicated", "reordered", "put", "get", "delete",
+		"crash", "restart", "crash all", "partition", "one way", "pause", "clog", "join", "leave", "left", "clock", "full disk",
+		"failed disk", "damage", "busy disk", "lost", "duplicated", "reordered", "copies of several pages", "copies given up",
+		"put", "get", "delete", "unknown",
 	} {
-		if total[what] == 0 {
-			t.Errorf("%q never happened: the campaign proves less than it says", what)
+		if total[what] < seeds/10 {
+			t.Errorf("%q happened %d times in %d seeds: the campaign proves less than it says", what, total[what], seeds)
 		}
 	}
 }
@@ -75,6 +77,8 @@ type storm struct {
 	keys    []string
 	rates   map[string]float64 // of faults, in events per second of virtual time
 	calm    bool
+	long    bool // some values are long, and there are more keys
+	damaged bool
 	values  int
 	clients int
 	chain   map[slotEpoch]*configuration
@@ -87,8 +91,18 @@ const (
 )
 
 func (st *storm) run(t *testing.T, seed uint64) {
-	st.prepare(t, seed, 3+int(seed%3), withChord(t), func(_ *cluster, s *simnet.Config) {
-		s.Refuse = seed%2 == 0
+	cfg, nodes := Config{Slots: 16}, 3+int(seed%3)
+	if seed%2 == 0 {
+		cfg.MaxValue, st.long = 2<<10, true // copies take many pages
+	}
+	switch {
+	case seed%5 == 0:
+		cfg.Replicas, nodes = 5, 5+int(seed%2)
+	case seed%7 == 0:
+		cfg.Replicas = 2
+	}
+	st.prepare(t, seed, nodes, withChord(t), withConfig(cfg), func(_ *cluster, s *simnet.Config) {
+		s.Refuse = seed%4 < 2
 		s.CheckCodec = seed%8 == 0
 		s.Disk = func(nd *simnet.Node) time.Duration { return time.Duration(nd.Hash(7)%5) * time.Millisecond }
 	})
@@ -107,9 +121,17 @@ func (st *storm) prepare(t *testing.T, seed uint64, n int, opts ...option) {
 	st.chain = map[slotEpoch]*configuration{}
 	st.pickKeys()
 	st.events = func(nd *simnet.Node, e dht.Event) {
-		if in, ok := e.(Installed); ok {
+		switch e := e.(type) {
+		case Installed:
 			m := st.members[nd.Index()]
-			st.link(in.Slot, &m.kv.slots[in.Slot].Cfg)
+			st.link(e.Slot, &m.kv.slots[e.Slot].Cfg)
+			st.checkSlot(e.Slot)
+		case Copied:
+			if e.Pages > 1 {
+				st.count["copies of several pages"]++
+			}
+		case Abandoned:
+			st.count["copies given up"]++
 		}
 	}
 	for range n {
@@ -122,10 +144,14 @@ func (st *storm) prepare(t *testing.T, seed uint64, n int, opts ...option) {
 func (st *storm) pickKeys() {
 	cfg := st.cfg.withDefaults()
 	perSlot := map[uint32]int{}
-	for i := 0; len(st.keys) < 8; i++ {
+	perSlotMost := 2
+	if st.long {
+		perSlotMost = 8
+	}
+	for i := 0; len(st.keys) < 4*perSlotMost; i++ {
 		key := fmt.Sprint("k", i)
 		slot := cfg.slotOf(cfg.Space.KeyID([]byte(key)))
-		if slot%4 == 0 && perSlot[slot] < 2 {
+		if slot%4 == 0 && perSlot[slot] < perSlotMost {
 			perSlot[slot]++
 			st.keys = append(st.keys, key)
 		}
@@ -145,11 +171,14 @@ func (st *storm) draw() {
 		st.rates[f.name] = maybe(f.most)
 	}
 	f := simnet.Faults{
-		Loss: maybe(0.3) * maybe(1), Duplicate: maybe(0.5),
+		Loss:   maybe(0.3) * maybe(1),
 		Jitter: time.Duration(maybe(float64(50 * time.Millisecond))), Reorder: maybe(0.2), ReorderBy: time.Second,
 	}
 	if st.rng.IntN(8) == 0 {
 		f.ReorderBy = 10 * time.Second
+	}
+	if st.rng.IntN(4) == 0 {
+		f.Duplicate = st.rng.Float64() / 2
 	}
 	if st.h.dups = f.Duplicate > 0; st.h.dups {
 		// A repeated request may be carried out after a refusal, so no refusal is
@@ -206,6 +235,32 @@ var faults = []fault{
 		m.disk.SetFull(true)
 		st.net.After(st.upTo(10*time.Second), func() { m.disk.SetFull(false) })
 	}},
+	{"failed disk", 0.03, func(st *storm) { st.pick().disk.Fail(errors.New("injected")) }},
+	{"busy disk", 0.1, func(st *storm) {
+		m := st.pick()
+		m.busy = st.rng.Float64() / 2
+		st.net.After(st.upTo(5*time.Second), func() { m.busy = 0 })
+	}},
+	{"damage", 0.05, func(st *storm) { st.damage() }},
+}
+
+// damage rots the last record of one slot at one node, once in a storm, while there
+// are good copies enough.
+func (st *storm) damage() {
+	if st.damaged || !st.converged() || st.replicas() < 3 || len(st.live()) < 3 {
+		st.count["damage"]--
+		return
+	}
+	for _, id := range []uint32{0, 4, 8, 12} {
+		for _, p := range st.newestOf(id).Members {
+			m := st.member(p)
+			if _, last, err := m.disk.Last(id); err == nil && last > 0 && m.disk.Damage(id, last) {
+				st.damaged = true
+				return
+			}
+		}
+	}
+	st.count["damage"]--
 }
 
 func (st *storm) upTo(d time.Duration) time.Duration {
@@ -332,6 +387,9 @@ func (st *storm) next(client int) *event {
 	value := ""
 	if op == opPut {
 		value = fmt.Sprint("v", st.values)
+		if st.long && st.rng.IntN(3) > 0 {
+			value += strings.Repeat(".", 1000)
+		}
 	}
 	return st.h.begin(client, op, key, value, st.net.Now())
 }
@@ -369,6 +427,7 @@ func (st *storm) end(minimum int) {
 	st.net.RunFor(15 * time.Second)
 	for _, m := range st.members {
 		m.disk.SetFull(false)
+		m.busy = 0
 		if !m.gone && !m.up() {
 			m.restart()
 		}
@@ -401,8 +460,8 @@ func (st *storm) judge(minimum int) {
 	if ok < minimum {
 		st.t.Errorf("only %d operations succeeded (%d failed, %d unknown)", ok, failed, unknown)
 	}
-	if st.fatal > 0 {
-		st.t.Errorf("%d nodes stopped over their disks", st.fatal)
+	if st.fatal > st.count["failed disk"] {
+		st.t.Errorf("%d nodes stopped over their disks, of which %d had failed", st.fatal, st.count["failed disk"])
 	}
 	st.h.check(st.t)
 	st.t.Logf("ok %d failed %d unknown %d, %d epochs, %v", ok, failed, unknown, len(st.chain), st.count)
@@ -429,75 +488,110 @@ func (st *storm) link(slot uint32, c *configuration) {
 	}
 }
 
-// checkAll checks that there is one chain for each slot, and that the logs of any
-// two nodes agree on their common prefix. In calm they are equal.
+// checkAll checks every slot, and in calm that the copies are equal.
 func (st *storm) checkAll(calm bool) {
 	for id := range uint32(st.cfg.Slots) {
-		var of []*member
-		for _, m := range st.members {
-			if !m.up() {
-				continue
-			}
-			for _, c := range m.kv.named(id) {
-				if s := m.kv.slots[id]; c.Epoch > 0 && (s == nil || s.Acc == nil || c != &s.Acc.Value) {
-					st.link(id, c)
-				}
-			}
-			if s := m.kv.slots[id]; s != nil && s.Tag > 0 && !s.Dirty {
-				of = append(of, m)
-			}
-		}
-		for i, a := range of {
-			for _, b := range of[:i] {
-				if x, y := a.kv.slots[id], b.kv.slots[id]; x.Tag == y.Tag {
-					st.agree(a, b, x, y)
-				}
-			}
-		}
+		st.checkSlot(id)
 		if calm {
 			st.equal(id)
 		}
 	}
 }
 
-// agree compares what two nodes have of one epoch's sequence.
-func (st *storm) agree(a, b *member, x, y *slot) {
-	upTo := min(x.last, y.last)
-	logs := [2]map[uint64]store.Record{{}, {}}
-	for i, m := range []*member{a, b} {
-		for rec, err := range m.disk.Log(x.id, 1, upTo) {
-			if err != nil {
-				st.t.Errorf("log of %s: %v", m.sim, err)
-				return
-			}
-			logs[i][rec.Seq] = rec
-		}
-	}
-	for seq, r := range logs[0] {
-		if other, both := logs[1][seq]; both && !sameRecord(&r, &other) {
-			st.t.Errorf("%s: slot %d epoch %d: %s and %s differ at version %d: %q=%q and %q=%q", st.net.Now(), x.id, x.Tag, a.sim, b.sim, seq, r.Key, r.Value, other.Key, other.Value)
-		}
-	}
-	st.superseded(a, b, x, logs[0], logs[1])
-	st.superseded(b, a, y, logs[1], logs[0])
+// copyOf is what a node has of a slot on its disk.
+type copyOf struct {
+	m     *member
+	s     *slot
+	log   map[uint64]store.Record
+	index map[string]uint64
 }
 
-// superseded checks that what b lacks of a's log was replaced by a later record.
-func (st *storm) superseded(a, b *member, x *slot, mine, theirs map[uint64]store.Record) {
-	for seq, r := range mine {
-		if _, both := theirs[seq]; both {
+// checkSlot checks that there is one chain of configurations, that the logs of any
+// two nodes agree, and that an index names nothing but what is committed.
+func (st *storm) checkSlot(id uint32) {
+	var copies []*copyOf
+	for _, m := range st.members {
+		if !m.up() {
 			continue
 		}
-		found := false
-		_, end, _ := b.disk.Last(x.id)
-		for later, err := range b.disk.Log(x.id, seq+1, end) {
-			found = found || err == nil && bytes.Equal(later.Key, r.Key)
+		for _, c := range m.kv.named(id) {
+			if s := m.kv.slots[id]; c.Epoch > 0 && (s == nil || s.Acc == nil || c != &s.Acc.Value) {
+				st.link(id, c)
+			}
 		}
-		for later, err := range a.disk.Log(x.id, seq+1, x.last) {
-			found = found || err == nil && bytes.Equal(later.Key, r.Key)
+		if s := m.kv.slots[id]; s != nil && s.Tag > 0 && !s.Dirty && !s.corrupt && !st.damaged {
+			copies = append(copies, st.read(m, s))
 		}
-		if !found {
-			st.t.Errorf("%s: slot %d epoch %d: %s lacks version %d of %q that %s has", st.net.Now(), x.id, x.Tag, b.sim, seq, r.Key, a.sim)
+	}
+	for i, a := range copies {
+		for _, b := range copies[:i] {
+			st.agree(a, b)
+			st.superseded(a, b, copies)
+			st.superseded(b, a, copies)
+		}
+	}
+}
+
+func (st *storm) read(m *member, s *slot) *copyOf {
+	c := &copyOf{m, s, map[uint64]store.Record{}, map[string]uint64{}}
+	for rec, err := range m.disk.Log(s.id, 1, s.last) {
+		if err != nil {
+			st.t.Errorf("log of %s: %v", m.sim, err)
+			break
+		}
+		c.log[rec.Seq] = rec
+	}
+	for e, err := range m.disk.Keys(s.id, nil) {
+		if err != nil || e.Seq > s.Com {
+			st.t.Errorf("%s: slot %d: the index of %s names version %d, %d is committed (%v)", st.net.Now(), s.id, m.sim, e.Seq, s.Com, err)
+		}
+		c.index[string(e.Key)] = e.Seq
+	}
+	if s.Com > s.last {
+		st.t.Errorf("%s: slot %d: %s has committed %d of %d", st.net.Now(), s.id, m.sim, s.Com, s.last)
+	}
+	return c
+}
+
+// agree compares what two nodes have of one epoch's sequence, and of what both know
+// to be committed in whatever epoch.
+func (st *storm) agree(a, b *copyOf) {
+	upTo := min(a.s.last, b.s.last)
+	if a.s.Tag != b.s.Tag {
+		upTo = min(a.s.Com, b.s.Com)
+	}
+	for seq, r := range a.log {
+		if other, both := b.log[seq]; both && seq <= upTo && !sameRecord(&r, &other) {
+			st.t.Errorf("%s: slot %d: %s (epoch %d) and %s (epoch %d) differ at version %d: %q=%q and %q=%q", st.net.Now(), a.s.id,
+				a.m.sim, a.s.Tag, b.m.sim, b.s.Tag, seq, r.Key, r.Value, other.Key, other.Value)
+		}
+	}
+}
+
+// superseded checks that what b lacks of a's log was replaced by a later record of
+// the key, which b has as well if its log goes that far. Whether that one is
+// committed, only a primary may know that has died since; in calm all know.
+func (st *storm) superseded(a, b *copyOf, all []*copyOf) {
+	upTo := min(a.s.last, b.s.last)
+	if a.s.Tag != b.s.Tag {
+		upTo = min(a.s.Com, b.s.Com)
+	}
+	for seq, r := range a.log {
+		if _, both := b.log[seq]; both || seq > upTo {
+			continue
+		}
+		best := uint64(0)
+		for _, c := range all {
+			best = max(best, c.index[string(r.Key)])
+			for later, other := range c.log {
+				if later > best && c.s.Tag >= b.s.Tag && bytes.Equal(other.Key, r.Key) {
+					best = later
+				}
+			}
+		}
+		if _, has := b.log[best]; best <= seq || b.s.Tag == a.s.Tag && best <= b.s.last && !has && b.index[string(r.Key)] <= seq {
+			st.t.Errorf("%s: slot %d: %s (epoch %d) lacks version %d of %q that %s (epoch %d) has; committed is version %d", st.net.Now(), a.s.id,
+				b.m.sim, b.s.Tag, seq, r.Key, a.m.sim, a.s.Tag, best)
 		}
 	}
 }

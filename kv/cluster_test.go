@@ -37,8 +37,22 @@ type member struct {
 	overlay dht.Overlay
 	disk    *store.Memory
 	founder bool
-	joined  bool // Start was called in this life
-	gone    bool // it left
+	joined  bool    // Start was called in this life
+	gone    bool    // it left
+	busy    float64 // how often its disk is behind
+}
+
+// moody is a disk that is behind now and then.
+type moody struct {
+	*store.Memory
+	m *member
+}
+
+func (d moody) Apply(b *store.Batch) (store.Commit, error) {
+	if d.m.busy > 0 && d.m.c.rng.Float64() < d.m.busy {
+		return nil, store.ErrBusy
+	}
+	return d.Memory.Apply(b)
 }
 
 type option func(*cluster, *simnet.Config)
@@ -110,9 +124,13 @@ func (m *member) setup(env dht.Env) []dht.Service {
 		m.overlay = &oracle{c: m.c}
 	}
 	cfg := m.c.cfg
-	cfg.Fatal = func(error) { m.c.fatal++ }
+	cfg.Fatal = func(error) {
+		m.c.fatal++
+		m.c.net.After(time.Second, m.replaceDisk)
+	}
 	var err error
-	if m.kv, err = New(env, m.overlay, m.disk, cfg); err != nil {
+	m.busy = 0
+	if m.kv, err = New(env, m.overlay, moody{m.disk, m}, cfg); err != nil {
 		m.c.t.Errorf("node %s: %v", m.sim, err)
 		return nil
 	}
@@ -168,6 +186,15 @@ func (m *member) eldest() bool {
 func (m *member) crash() {
 	m.sim.Crash()
 	m.disk = m.disk.Crash(m.c.rng)
+}
+
+// replaceDisk is what an operator does about a node that stopped over its disk: what
+// was durable is carried over.
+func (m *member) replaceDisk() {
+	if m.up() {
+		m.crash()
+		m.restart()
+	}
 }
 
 func (m *member) restart() { m.sim.Restart(m.setup) }

@@ -34,7 +34,13 @@ type Installed struct {
 type Copied struct {
 	Slot  uint32
 	Bytes int
+	Pages int
 	Took  time.Duration
+}
+
+// Abandoned is the event at a node that gave up receiving a copy.
+type Abandoned struct {
+	Slot uint32
 }
 
 // Released is the event at a node that dropped a slot which others hold now.

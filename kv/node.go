@@ -35,6 +35,7 @@ type Node struct {
 	ops     int // operations of clients in progress
 	pending int // bytes of records that tails hold in memory
 	mends   int // activities that look after slots
+	ticks   int // scans since the start
 	scanAt  int // where the next partial scan begins
 	nonce   uint64
 	opCount uint64
@@ -114,14 +115,15 @@ func (n *Node) load(row store.SlotState) error {
 		return err
 	}
 	_, last, err := n.store.Last(row.Slot)
-	if err != nil {
+	rotten := errors.Is(err, store.ErrCorrupt) && last > 0
+	if err != nil && !rotten {
 		return err
 	}
 	if st.Dirty {
 		last = st.Base
 	}
 	s := n.newSlot(row.Slot)
-	s.state, s.last, s.synced = st, last, last
+	s.state, s.last, s.synced, s.corrupt = st, last, last, rotten
 	s.tailFrom, s.window = last, newWindow(last)
 	n.slots[row.Slot] = s
 	return nil

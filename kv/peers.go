@@ -40,7 +40,7 @@ func (n *Node) peer(p dht.Peer) *peer {
 	if known := n.peers.byRef[p.Ref]; known != nil {
 		return known
 	}
-	fresh := &peer{Peer: plain(p), needed: n.env.Now()}
+	fresh := &peer{Peer: plain(p), needed: n.now()}
 	n.peers.byRef[p.Ref] = fresh
 	n.peers.list = append(n.peers.list, fresh)
 	return fresh
@@ -53,7 +53,7 @@ func (n *Node) dead(p dht.Peer) bool {
 	if known == nil || known.silent.IsZero() || known.mark < n.peers.beat-1 {
 		return false // never silent, or not listened to any more
 	}
-	return known.refused >= maxRefused || n.env.Now().Sub(known.silent) >= maxSilence*n.cfg.Heartbeat
+	return known.refused >= maxRefused || n.now().Sub(known.silent) >= maxSilence*n.cfg.Heartbeat
 }
 
 func (n *Node) isLeaving(p dht.Peer) bool {
@@ -66,7 +66,7 @@ func (n *Node) isLeaving(p dht.Peer) bool {
 
 // unfit keeps p from being chosen for a while.
 func (n *Node) unfit(p dht.Peer) {
-	n.peer(p).unfit = n.env.Now().Add(5 * n.cfg.Heartbeat)
+	n.peer(p).unfit = n.now().Add(5 * n.cfg.Heartbeat)
 }
 
 // eligible says whether p can be given a slot.
@@ -75,7 +75,7 @@ func (n *Node) eligible(p dht.Peer) bool {
 		return false
 	}
 	known := n.peers.byRef[p.Ref]
-	return known == nil || !n.env.Now().Before(known.unfit)
+	return known == nil || !n.now().Before(known.unfit)
 }
 
 // quorate says whether a majority of the members may be alive.
@@ -83,7 +83,7 @@ func (n *Node) quorate(c *configuration) bool { return n.countLive(c) >= c.major
 
 // partners are the peers that share slots with this node.
 func (n *Node) partners() []*peer {
-	now := n.env.Now()
+	now := n.now()
 	var all []*peer
 	add := func(c *configuration) {
 		for _, p := range n.others(c.Members) {
@@ -121,7 +121,7 @@ func (n *Node) heartbeat(context.Context) {
 			continue
 		}
 		if p.asking++; p.silent.IsZero() {
-			p.silent = n.env.Now()
+			p.silent = n.now()
 		}
 		calls.Start(p.Peer, n.greeting(p))
 	}
@@ -193,7 +193,7 @@ func (n *Node) lookFor(p *peer) {
 }
 
 func (n *Node) forgetPeers() {
-	now := n.env.Now()
+	now := n.now()
 	kept := n.peers.list[:0:0]
 	for _, p := range n.peers.list {
 		if p.asking > 0 || p.looking || now.Sub(p.needed) < peerKept {

@@ -34,12 +34,12 @@ func (n *Node) stageAll(ctx context.Context, s *slot, base, value *configuration
 }
 
 func (n *Node) awaitStaged(ctx context.Context, s *slot, value *configuration, calls dht.Calls, have []dht.Peer, grace time.Duration) ([]dht.Peer, error) {
-	prom, until := s.Prom, n.env.Now().Add(grace)
+	prom, until := s.Prom, n.now().Add(grace)
 	for calls.Pending() > 0 {
 		enough := n.countIn(value, have) >= value.majority()
 		wait := n.cfg.Heartbeat
 		if enough {
-			if wait = until.Sub(n.env.Now()); wait <= 0 {
+			if wait = until.Sub(n.now()); wait <= 0 {
 				break
 			}
 		}
@@ -253,6 +253,7 @@ func (n *Node) abandon(s *slot) error {
 		return err
 	}
 	s.window.shorten(s.last)
+	n.env.Emit(Abandoned{Slot: s.id})
 	return nil
 }
 
@@ -261,7 +262,7 @@ func (n *Node) abandon(s *slot) error {
 // prefix of anything, since superseded records are left out.
 func (n *Node) copyFrom(ctx context.Context, s *slot, from dht.Peer, w wanted) error {
 	req := &fetch{Slot: s.id, After: s.last, Epoch: w.epoch, Need: w.need, Newer: w.newer}
-	started, tag, bytes := n.env.Now(), s.Tag, 0
+	started, tag, bytes, pages := n.env.Now(), s.Tag, 0, 0
 	for first := (*page)(nil); ; {
 		pg, err := n.fetchPage(ctx, from, req)
 		if err != nil {
@@ -280,11 +281,12 @@ func (n *Node) copyFrom(ctx context.Context, s *slot, from dht.Peer, w wanted) e
 		if err := n.keepPage(s, pg); err != nil {
 			return err
 		}
+		pages++
 		for i := range pg.Records {
 			bytes += pg.Records[i].size()
 		}
 		if pg.Done {
-			n.env.Emit(Copied{Slot: s.id, Bytes: bytes, Took: n.env.Now().Sub(started)})
+			n.env.Emit(Copied{Slot: s.id, Bytes: bytes, Pages: pages, Took: n.env.Now().Sub(started)})
 			if err := n.flush(ctx); err != nil {
 				return err
 			}
@@ -300,10 +302,10 @@ func (n *Node) copyFrom(ctx context.Context, s *slot, from dht.Peer, w wanted) e
 
 // fetchPage asks for a page, again and again for a while if the source is busy.
 func (n *Node) fetchPage(ctx context.Context, from dht.Peer, req *fetch) (*page, error) {
-	wait, until := n.cfg.Heartbeat/50, n.env.Now().Add(10*n.cfg.Heartbeat)
+	wait, until := n.cfg.Heartbeat/50, n.now().Add(10*n.cfg.Heartbeat)
 	for {
 		pg, err := dht.Ask[*page](ctx, n.env, from, req)
-		if !errors.Is(err, dht.ErrBusy) || n.env.Now().After(until) {
+		if !errors.Is(err, dht.ErrBusy) || n.now().After(until) {
 			return pg, err
 		}
 		if err := n.env.Sleep(ctx, n.jitter(wait/2, wait)); err != nil {
@@ -355,7 +357,7 @@ func (n *Node) keepPage(s *slot, pg *page) error {
 	}
 	if pg.Done {
 		s.jump(pg.To)
-		s.upkeep.copiedAt = n.env.Now()
+		s.upkeep.copiedAt = n.now()
 	}
 	return nil
 }
@@ -401,7 +403,7 @@ func (n *Node) onFetch(from dht.Peer, m *fetch, r dht.Reply) {
 	n.env.Go("kv.page", func(ctx context.Context) {
 		pg := ses.page
 		err := n.env.Block(ctx, func() error { return readPage(ses.snap, m, &pg, n.cfg.room()) })
-		ses.reading, ses.used = false, n.env.Now()
+		ses.reading, ses.used = false, n.now()
 		if err != nil {
 			n.closeSession(ses)
 			n.damaged(n.slot(m.Slot), err)
@@ -435,7 +437,7 @@ func (n *Node) session(from dht.Peer, m *fetch) (*session, error) {
 	}
 	n.sessions.last++
 	ses := &session{
-		id: n.sessions.last, peer: plain(from), used: n.env.Now(),
+		id: n.sessions.last, peer: plain(from), used: n.now(),
 		page: page{Session: n.sessions.last, Epoch: s.Tag, To: s.last, Com: s.Com},
 	}
 	if s.last > m.After {
@@ -481,7 +483,7 @@ func (n *Node) closeSession(ses *session) {
 
 // sweepSessions ends copies that nobody goes on with.
 func (n *Node) sweepSessions() {
-	now := n.env.Now()
+	now := n.now()
 	for _, ses := range append([]*session(nil), n.sessions.open...) {
 		if !ses.reading && now.Sub(ses.used) > sessionIdle {
 			n.closeSession(ses)

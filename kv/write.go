@@ -62,7 +62,7 @@ func (l *lead) written(w waiter, s *slot) *response {
 // disk works. done is called once, with the end of it. The caller has checked that
 // the node serves the slot.
 func (n *Node) write(s *slot, q *request, done func(*response, error)) {
-	w := waiter{since: n.env.Now(), done: done}
+	w := waiter{since: n.now(), done: done}
 	if at, ok := s.window.find(q.ID); ok {
 		w.seq, w.existed = at.seq, at.existed
 		n.await(s, w)
@@ -82,7 +82,13 @@ func (n *Node) write(s *slot, q *request, done func(*response, error)) {
 		done(nil, ErrOverloaded)
 		return
 	}
-	w.existed = n.exists(s, q.Key)
+	existed, err := n.exists(s, q.Key)
+	if err != nil {
+		n.damaged(s, err)
+		done(&response{Moved: true, known: known{s.newest()}}, nil)
+		return
+	}
+	w.existed = existed
 	rec := store.Record{
 		Epoch: s.Cfg.Epoch, Seq: s.last + 1, Key: q.Key, Value: q.Value, Type: q.Type,
 		Deleted: q.Op == opDelete, Modified: n.env.Now(), Request: requestBytes(q.ID, w.existed),
@@ -139,15 +145,15 @@ func (n *Node) await(s *slot, w waiter) {
 }
 
 // exists says whether the key has a value after all writes that were numbered.
-func (n *Node) exists(s *slot, key []byte) bool {
+func (n *Node) exists(s *slot, key []byte) (bool, error) {
 	if rec := s.pending(key); rec != nil {
-		return !rec.Deleted
+		return !rec.Deleted, nil
 	}
 	rec, err := n.store.Lookup(s.id, key)
-	if err != nil {
-		return !errors.Is(err, store.ErrNotFound)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
 	}
-	return !rec.Deleted
+	return !rec.Deleted, err
 }
 
 // acknowledge counts that a member has everything up to seq on its disk.

@@ -87,7 +87,7 @@ type Reader interface {
 	// Record returns the record at seq, or ErrNotFound, or ErrCorrupt.
 	Record(slot uint32, seq uint64) (Record, error)
 	// Last returns the highest seq in the slot's log, 0 if the log is empty, with
-	// its epoch.
+	// its epoch. Of a corrupt record it returns the seq all the same, with ErrCorrupt.
 	Last(slot uint32) (epoch, seq uint64, err error)
 	// Log visits the records with from <= seq <= to in order; it ends after an error.
 	Log(slot uint32, from, to uint64) iter.Seq2[Record, error]

@@ -62,6 +62,7 @@ func (v view) Record(slot uint32, seq uint64) (Record, error) {
 }
 
 // Last returns the highest seq in the slot's log with its epoch, 0 if there is none.
+// Of a corrupt record it returns the seq all the same, with ErrCorrupt.
 func (v view) Last(slot uint32) (epoch, seq uint64, err error) {
 	p, err := v.r.last(slotSpan(prefixRecord, slot))
 	if errors.Is(err, ErrNotFound) {
@@ -71,6 +72,9 @@ func (v view) Last(slot uint32) (epoch, seq uint64, err error) {
 		return 0, 0, fmt.Errorf("store: last record of slot %d: %w", slot, err)
 	}
 	rec, err := recordOf(slot, p)
+	if err != nil && len(p.key) == recordEnd {
+		rec.Seq = binary.BigEndian.Uint64(p.key[slotEnd:])
+	}
 	return rec.Epoch, rec.Seq, err
 }
 
