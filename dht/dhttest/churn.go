@@ -10,10 +10,14 @@ import (
 	"dyschord/net/simnet"
 )
 
+// contended lets handlers and timers come between the end of a wait and the activity
+// that waited, as they may on real machines.
+var contended = simnet.Faults{Late: 0.3, LateBy: 30 * time.Millisecond}
+
 // concurrentJoins: everybody at once through one seed.
 func (s *suite) concurrentJoins(t *testing.T) {
 	for seed := range uint64(5) {
-		c := s.cluster(t, simnet.Config{Seed: 10 + seed})
+		c := s.cluster(t, simnet.Config{Seed: 10 + seed, Faults: contended})
 		first := c.Add()
 		for range 15 {
 			c.Add(first)
@@ -26,7 +30,7 @@ func (s *suite) concurrentJoins(t *testing.T) {
 // joinsDuringLookups: while 40 nodes become 80, every lookup ends, and finds a live
 // owner that nobody who had settled by then should have been named before.
 func (s *suite) joinsDuringLookups(t *testing.T) {
-	c := s.grown(t, simnet.Config{Seed: 20}, 40)
+	c := s.grown(t, simnet.Config{Seed: 20, Faults: contended}, 40)
 	for i := range 40 {
 		c.Net.After(time.Duration(i)*500*time.Millisecond, func() { c.Add(c.Members[i]) })
 	}
@@ -189,7 +193,7 @@ func (s *suite) churn(t *testing.T) {
 	v := s.variant
 	v.Neighbours, v.Space = r, dht.Space{Bits: 10}
 	for seed := range uint64(8) {
-		c := s.clusterOf(t, simnet.Config{Seed: 60 + seed, Space: v.Space, Faults: simnet.Faults{Jitter: 100 * time.Millisecond}}, v)
+		c := s.clusterOf(t, simnet.Config{Seed: 60 + seed, Space: v.Space, Faults: simnet.Faults{Jitter: 100 * time.Millisecond, Late: 0.2, LateBy: 30 * time.Millisecond}}, v)
 		c.Grow(r + 2)
 		c.Converge(patience)
 		if _, ok := c.Members[0].Overlay.(Ringed); ok {

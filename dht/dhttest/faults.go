@@ -32,10 +32,11 @@ func (s *suite) partition(t *testing.T) {
 }
 
 // lossy: one message in twenty is lost, one request in ten arrives twice, some are
-// late. Nineteen lookups in twenty are right even so, and the overlay is right once that ends.
+// late, and so are activities. Nineteen lookups in twenty are right even so, and the
+// overlay is right once that ends.
 func (s *suite) lossy(t *testing.T) {
 	c := s.grown(t, simnet.Config{Seed: 80}, 30)
-	c.Net.SetFaults(simnet.Faults{Loss: 0.05, Duplicate: 0.1, Reorder: 0.02})
+	c.Net.SetFaults(simnet.Faults{Loss: 0.05, Duplicate: 0.1, Reorder: 0.02, Late: 0.2})
 	for range 5 {
 		c.Add(c.Members[0])
 	}
@@ -51,8 +52,8 @@ func (s *suite) lossy(t *testing.T) {
 	if right < 190 {
 		t.Errorf("%d of 200 lookups were right at 5 %% loss", right)
 	}
-	if st := c.Net.Stats(); st.Lost == 0 || st.Duplicated == 0 || st.Reordered == 0 {
-		t.Errorf("the faults did not happen: %d lost, %d duplicated, %d reordered", st.Lost, st.Duplicated, st.Reordered)
+	if st := c.Net.Stats(); st.Lost == 0 || st.Duplicated == 0 || st.Reordered == 0 || st.Delayed == 0 {
+		t.Errorf("the faults did not happen: %d lost, %d duplicated, %d reordered, %d delayed", st.Lost, st.Duplicated, st.Reordered, st.Delayed)
 	}
 	c.Net.SetFaults(simnet.Faults{})
 	c.Converge(patience)
@@ -63,7 +64,7 @@ func (s *suite) lossy(t *testing.T) {
 // crash. Nobody may be lost for good.
 func (s *suite) heavyLoss(t *testing.T) {
 	c := s.grown(t, simnet.Config{Seed: 90}, 20)
-	c.Net.SetFaults(simnet.Faults{Loss: 0.3})
+	c.Net.SetFaults(simnet.Faults{Loss: 0.3, Late: 0.2})
 	for i := range 5 {
 		c.Add(c.Members[i])
 		c.Crash(c.Members[10+i])
@@ -79,7 +80,7 @@ func (s *suite) heavyLoss(t *testing.T) {
 // Nineteen lookups in twenty are right even so, and all are once that ends.
 func (s *suite) lostConnections(t *testing.T) {
 	c := s.grown(t, simnet.Config{Seed: 95}, 30)
-	c.Net.SetFaults(simnet.Faults{Cut: 0.01})
+	c.Net.SetFaults(simnet.Faults{Cut: 0.01, Late: 0.2})
 	for range 5 {
 		c.Add(c.Members[0])
 	}

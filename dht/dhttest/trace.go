@@ -28,7 +28,7 @@ func (s *suite) sameTrace(t *testing.T) {
 func (s *suite) storm(t *testing.T, seed uint64) uint64 {
 	c := s.cluster(t, simnet.Config{Seed: seed})
 	c.Grow(20)
-	c.Net.SetFaults(simnet.Faults{Loss: 0.05, Duplicate: 0.05, Reorder: 0.05})
+	c.Net.SetFaults(simnet.Faults{Loss: 0.05, Duplicate: 0.05, Reorder: 0.05, Cut: 0.01, Late: 0.1})
 	for i := range 10 {
 		c.Add(c.Members[i])
 		c.Crash(c.Members[5+i])

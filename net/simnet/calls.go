@@ -92,6 +92,9 @@ func (s *callSet) Next(ctx context.Context) (dht.Result, error) {
 		if err := c.park(); err != nil {
 			return dht.Result{}, err
 		}
+		if s.first == nil { // it had one when this activity was woken
+			panic("simnet: Calls.Next, and another activity took the result or closed the calls")
+		}
 	}
 	r := s.first
 	s.first = r.next

@@ -58,8 +58,8 @@ type Config struct {
 	Watchdog time.Duration
 }
 
-// Faults are what the network does to each message, independently. All
-// probabilities are 0 to 1.
+// Faults are what goes wrong at random: what the network does to each message, and
+// what a machine does to its activities. All probabilities are 0 to 1.
 type Faults struct {
 	// Loss is the probability that a message is lost.
 	Loss float64
@@ -76,6 +76,16 @@ type Faults struct {
 	// Cut is the probability that the connection of a request is lost while it or its
 	// reply is under way, with all that is on it: see Net.Cut.
 	Cut float64
+	// Late is the probability that an activity does not run on at once when its wait
+	// is over, but up to LateBy later: handlers, timers and other activities, of the
+	// same node too, come before it, as they may where they compete for processors and
+	// the node's lock. Activities that are ready then also run in any order, but for
+	// the promised one: what one activity starts begins in that order.
+	Late float64
+	// LateBy defaults to 5 ms where Late is set.
+	LateBy time.Duration
+	// DiskJitter is added to the disk latency, uniformly from 0.
+	DiskJitter time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -118,6 +128,9 @@ func (f Faults) withDefaults() Faults {
 	if f.Reorder > 0 && f.ReorderBy == 0 {
 		f.ReorderBy = time.Second
 	}
+	if f.Late > 0 && f.LateBy == 0 {
+		f.LateBy = 5 * time.Millisecond
+	}
 	return f
 }
 
@@ -126,13 +139,13 @@ func (f Faults) Validate() error {
 	for _, p := range []struct {
 		name  string
 		value float64
-	}{{"Loss", f.Loss}, {"Duplicate", f.Duplicate}, {"Reorder", f.Reorder}, {"Cut", f.Cut}} {
+	}{{"Loss", f.Loss}, {"Duplicate", f.Duplicate}, {"Reorder", f.Reorder}, {"Cut", f.Cut}, {"Late", f.Late}} {
 		if !(p.value >= 0 && p.value <= 1) {
 			return fmt.Errorf("fault %s is %v: a probability of 0 to 1 is allowed", p.name, p.value)
 		}
 	}
-	if f.Jitter < 0 || f.ReorderBy < 0 {
-		return fmt.Errorf("faults Jitter %v and ReorderBy %v: 0 and more is allowed", f.Jitter, f.ReorderBy)
+	if f.Jitter < 0 || f.ReorderBy < 0 || f.LateBy < 0 || f.DiskJitter < 0 {
+		return fmt.Errorf("faults Jitter %v, ReorderBy %v, LateBy %v and DiskJitter %v: 0 and more is allowed", f.Jitter, f.ReorderBy, f.LateBy, f.DiskJitter)
 	}
 	return nil
 }

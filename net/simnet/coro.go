@@ -23,6 +23,7 @@ type coro struct {
 	err     error
 	timer   uint64   // event that ends a Sleep or a Block
 	disk    bool     // in a Block: nothing but the disk ends it
+	late    bool     // its wait is over, and it is late: nothing but timer ends that
 	ctx     *simCtx  // whose end ends the wait; nil when nothing does
 	signal  *signal  // waited on
 	calls   *callSet // waited on
@@ -119,14 +120,47 @@ func (c *coro) park() error {
 	return c.err
 }
 
-// wake ends c's wait: it runs on after what is ready already. c must be parked.
+// wake ends c's wait: it runs on after what is ready already, unless it is late. c
+// must be parked.
 func (c *coro) wake(err error) {
 	c.unwait()
 	if c.env.dead {
 		return
 	}
-	c.parked, c.err = false, err
-	c.net.ready.push(c)
+	c.err = err
+	if !c.delay() {
+		c.ready()
+	}
+}
+
+func (c *coro) ready() {
+	c.parked = false
+	n := c.net
+	n.ready.push(c)
+	if n.faults.Late > 0 {
+		n.ready.raise(n.rand.IntN(n.ready.count))
+	}
+}
+
+// delay draws whether c, whose wait is over, is late.
+func (c *coro) delay() bool {
+	n := c.net
+	if n.faults.Late == 0 || n.rand.Float64() >= n.faults.Late {
+		return false
+	}
+	n.stats.Delayed++
+	c.late = true
+	c.timer = n.queue.push(n.after(n.draw(n.faults.LateBy)), c)
+	return true
+}
+
+// overtaken draws whether the next event comes before what is ready.
+func (n *Net) overtaken(limit int64) bool {
+	f := &n.faults
+	if f.Late == 0 || len(n.queue.events) == 0 || n.queue.events[0].at > min(limit, n.after(f.LateBy)) {
+		return false
+	}
+	return n.rand.Float64() < f.Late
 }
 
 // unwait takes c from everything that could wake it.
@@ -152,13 +186,18 @@ func (c *coro) unwait() {
 
 func (c *coro) off(seq uint64) bool { return c.timer != seq }
 
-// fire ends a Sleep or a Block.
+// fire ends a Sleep or a Block, or lets run on what is late.
 func (c *coro) fire(uint64) {
 	if later, paused := c.net.paused(c.env.node); paused {
 		c.timer = c.net.queue.push(later, c)
 		return
 	}
 	c.timer = 0
+	if c.late {
+		c.late = false
+		c.ready()
+		return
+	}
 	c.net.note(tick, c.env.node, nil, c.name, 0)
 	c.wake(nil)
 }
@@ -180,6 +219,15 @@ func (r *ring) push(c *coro) {
 	}
 	r.items[(r.head+r.count)&(len(r.items)-1)] = c
 	r.count++
+}
+
+// raise moves the last item up by so many places.
+func (r *ring) raise(places int) {
+	mask := len(r.items) - 1
+	for i := r.head + r.count - 1; places > 0; places-- {
+		r.items[i&mask], r.items[(i-1)&mask] = r.items[(i-1)&mask], r.items[i&mask]
+		i--
+	}
 }
 
 func (r *ring) pop() *coro {

@@ -29,7 +29,11 @@
 //     some seconds ([Net.Cut], [Faults].Cut): failures that come at once.
 //   - Crash, restart under the same identity with the next incarnation, orderly
 //     shutdown, pauses, wrong clocks ([Node]).
-//   - Disk latency: Block waits first, then does the work, so that a crash in between
+//   - Machines that are busy: an activity whose wait is over runs on late, behind
+//     handlers, timers and other activities, and those that are ready run in any order
+//     ([Faults].Late). Without it an activity always runs on at the instant its wait
+//     ends, which hides what real nodes do.
+//   - Disk latency, with jitter if wished: Block waits first, then does the work, so that a crash in between
 //     finds it undone. What a store keeps over a crash is up to the store.
 //   - Time-outs as a real node has them (internal/rto): learnt from the round trips
 //     the node has measured, never from knowledge of the true one. A request ends once,

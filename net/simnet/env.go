@@ -96,7 +96,7 @@ func (e *env) wakeIf(f func(*coro) error) {
 		last = last.next
 	}
 	for c := last; c != nil; c = c.prev {
-		if !c.parked {
+		if !c.parked || c.late {
 			continue
 		}
 		if err := f(c); err != nil {
@@ -253,7 +253,7 @@ func (e *env) Block(ctx context.Context, f func() error) error {
 	if s := e.ours(ctx); s != nil && s.Err() != nil {
 		return s.Err()
 	}
-	c.timer = e.net.queue.push(e.net.after(e.net.cfg.Disk(e.node)), c)
+	c.timer = e.net.queue.push(e.net.after(e.net.cfg.Disk(e.node)+e.net.draw(e.net.faults.DiskJitter)), c)
 	c.disk = true
 	if err := c.park(); err != nil {
 		return err

@@ -51,3 +51,15 @@ func TestContractOfEnvOverTheCodec(t *testing.T) {
 		return contract{t, n}
 	})
 }
+
+// The contract promises nothing of what comes between the end of a wait and the
+// activity that waited.
+func TestContractOfEnvWhereActivitiesAreLate(t *testing.T) {
+	for seed := range uint64(20) {
+		envtest.Test(t, func(t *testing.T) envtest.World {
+			n := New(Config{Seed: seed, Faults: Faults{Late: 0.5, LateBy: time.Millisecond, DiskJitter: time.Millisecond}})
+			t.Cleanup(n.Close)
+			return contract{t, n}
+		})
+	}
+}

@@ -121,7 +121,7 @@ func (n *Net) step(limit int64) bool {
 	if n.steps++; n.steps%64 == 0 {
 		n.dog.beat.Add(1)
 	}
-	if n.ready.count > 0 {
+	if n.ready.count > 0 && !n.overtaken(limit) {
 		n.enter(n.ready.pop())
 		return true
 	}

@@ -14,6 +14,7 @@ type Stats struct {
 	Blocked    uint64 // messages stopped by SetLink or Partition
 	Clogged    uint64 // messages held back by Clog
 	Cuts       uint64 // connections lost, by Faults.Cut or Net.Cut
+	Delayed    uint64 // activities that ran on late, by Faults.Late
 	Duplicated uint64
 	Reordered  uint64
 	Kinds      []KindStats // by code; the first, with code 0, is the replies that were errors
