@@ -117,6 +117,7 @@ func (st *storm) run(t *testing.T, seed uint64) {
 func (st *storm) prepare(t *testing.T, seed uint64, n int, opts ...option) {
 	t.Helper()
 	st.cluster = newCluster(t, seed, opts...)
+	st.spares = true
 	st.h = &history{}
 	st.chain = map[slotEpoch]*configuration{}
 	st.pickKeys()

@@ -26,6 +26,7 @@ type cluster struct {
 	members []*member
 	rng     *rand.Rand // for the test's own choices
 	fatal   int
+	spares  bool // a node that stopped over its disk gets another
 	events  func(*simnet.Node, dht.Event)
 }
 
@@ -126,7 +127,9 @@ func (m *member) setup(env dht.Env) []dht.Service {
 	cfg := m.c.cfg
 	cfg.Fatal = func(error) {
 		m.c.fatal++
-		m.c.net.After(time.Second, m.replaceDisk)
+		if m.c.spares {
+			m.c.net.After(time.Second, m.replaceDisk)
+		}
 	}
 	var err error
 	m.busy = 0
