@@ -179,7 +179,7 @@ func do(t *testing.T, s *httptest.Server, r *http.Request) reply {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer.Body.Close() //nolint:errcheck // it was read to its end
+	answer.Body.Close()
 	return reply{answer, data}
 }
 

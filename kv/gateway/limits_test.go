@@ -85,7 +85,7 @@ func TestSlowReaderIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is expected of it
+	defer conn.Close()
 	if _, err := io.WriteString(conn, "GET /v1/kv/big HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -174,11 +174,23 @@ func TestTokens(t *testing.T) {
 		method, path string
 		need         Scope
 	}{
-		{"GET", "/livez", 0}, {"GET", "/readyz", 0}, {"GET", "/", 0}, {"GET", "/nowhere", 0},
-		{"GET", "/readyz?verbose", Read}, {"GET", "/metrics", Read}, {"GET", "/v1/node", Read}, {"GET", "/v1/ring", Read},
-		{"GET", "/v1/table", Read}, {"GET", "/v1/lookup/k", Read}, {"GET", "/v1/kv/k", Read}, {"HEAD", "/v1/kv/k", Read},
-		{"PUT", "/v1/kv/k", Write}, {"DELETE", "/v1/kv/k", Write}, {"POST", "/v1/batch", Write},
-		{"POST", "/v1/node/leave", Admin}, {"GET", "/debug/pprof/", Admin},
+		{"GET", "/livez", 0},
+		{"GET", "/readyz", 0},
+		{"GET", "/", 0},
+		{"GET", "/nowhere", 0},
+		{"GET", "/readyz?verbose", Read},
+		{"GET", "/metrics", Read},
+		{"GET", "/v1/node", Read},
+		{"GET", "/v1/ring", Read},
+		{"GET", "/v1/table", Read},
+		{"GET", "/v1/lookup/k", Read},
+		{"GET", "/v1/kv/k", Read},
+		{"HEAD", "/v1/kv/k", Read},
+		{"PUT", "/v1/kv/k", Write},
+		{"DELETE", "/v1/kv/k", Write},
+		{"POST", "/v1/batch", Write},
+		{"POST", "/v1/node/leave", Admin},
+		{"GET", "/debug/pprof/", Admin},
 	}
 	for _, test := range tests {
 		body := []byte("v")

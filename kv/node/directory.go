@@ -70,8 +70,7 @@ func openDirectory(path string, want badge, makeKey func(file string) error) (*d
 		err = d.checkBadge(want)
 	}
 	if err != nil {
-		d.close()
-		return nil, err
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
@@ -86,10 +85,10 @@ func (d *directory) create(b badge, makeKey func(file string) error) error {
 	if err != nil {
 		return err
 	}
-	if err := d.write(bootFile, []byte("0"), 0o644); err != nil {
+	if err := d.write(bootFile, []byte("0")); err != nil {
 		return err
 	}
-	return d.write(badgeFile, append(text, '\n'), 0o644)
+	return d.write(badgeFile, append(text, '\n'))
 }
 
 func unwritable(path string, err error) error {
@@ -192,15 +191,15 @@ func (d *directory) nextBoot(now time.Time) (uint32, error) {
 		return 0, d.damaged(bootFile, fmt.Errorf("%q is not the number of a start", text))
 	}
 	boot := max(uint32(last+1), uint32(now.Unix()))
-	return boot, d.write(bootFile, strconv.AppendUint(nil, uint64(boot), 10), 0o644)
+	return boot, d.write(bootFile, strconv.AppendUint(nil, uint64(boot), 10))
 }
 
 const temporary = ".tmp"
 
 // write replaces a file: after a crash it has the old or the new content.
-func (d *directory) write(name string, content []byte, mode os.FileMode) error {
+func (d *directory) write(name string, content []byte) error {
 	path := d.file(name)
-	file, err := os.OpenFile(path+temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	file, err := os.OpenFile(path+temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return unwritable(d.path, err)
 	}
@@ -239,7 +238,7 @@ func (d *directory) savePeers(records [][]byte) error {
 	if err != nil {
 		return err
 	}
-	return d.write(peersFile, text, 0o644)
+	return d.write(peersFile, text)
 }
 
 // peers returns what savePeers kept. member says whether it was called ever: the

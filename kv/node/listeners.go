@@ -40,7 +40,7 @@ func (l *listener) open(what, address string) error {
 	if address == "" {
 		return nil
 	}
-	bound, err := net.Listen("tcp", address)
+	bound, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return fmt.Errorf("%s address %s cannot be used: %w", what, address, cause(err))
 	}

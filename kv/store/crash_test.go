@@ -79,7 +79,7 @@ func checkPrefix(r Reader) (uint64, error) {
 	if errors.Is(err, ErrNotFound) {
 		_, last, err := r.Last(1)
 		if last != 0 || err != nil {
-			return 0, fmt.Errorf("half a batch: record %d without meta, %v", last, err)
+			return 0, fmt.Errorf("half a batch: record %d without meta: %w", last, errors.Join(ErrCorrupt, err))
 		}
 		return 0, nil
 	}

@@ -100,7 +100,10 @@ func (r memoryReader) begin(s span) ([]pair, *tree, error) {
 		return nil, nil, ErrClosed
 	}
 	var chunk []pair
-	for p := range (treeReader{r.m.data}).scan(s) {
+	for p, err := range (treeReader{r.m.data}).scan(s) {
+		if err != nil {
+			return nil, nil, err
+		}
 		if len(chunk) == enough {
 			return chunk, r.m.data.Clone(), nil
 		}

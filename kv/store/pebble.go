@@ -162,7 +162,7 @@ type pebbleCommit struct {
 func (c *pebbleCommit) Wait() error {
 	c.once.Do(func() {
 		if err := c.batch.SyncWait(); err != nil {
-			c.s.d.fail("sync", c.s.opts.Dir, err)
+			_ = c.s.d.fail("sync", c.s.opts.Dir, err) // read back below
 		}
 		// Looked at after the wait: a disk that froze reports success to Pebble.
 		if c.err = c.s.d.err(); c.err == nil {

@@ -121,10 +121,16 @@ func (c Config) validate() error {
 		name  string
 		value int64
 	}{
-		{"MaxValue", int64(c.MaxValue)}, {"InFlight", int64(c.InFlight)}, {"SendBuffer", int64(c.SendBuffer)},
-		{"MaxPeers", int64(c.MaxPeers)}, {"MaxConns", int64(c.MaxConns)},
-		{"DialTimeout", int64(c.DialTimeout)}, {"RedialMin", int64(c.RedialMin)}, {"RedialMax", int64(c.RedialMax - c.RedialMin)},
-		{"Stall", int64(c.Stall)}, {"Idle", int64(c.Idle)},
+		{"MaxValue", int64(c.MaxValue)},
+		{"InFlight", int64(c.InFlight)},
+		{"SendBuffer", int64(c.SendBuffer)},
+		{"MaxPeers", int64(c.MaxPeers)},
+		{"MaxConns", int64(c.MaxConns)},
+		{"DialTimeout", int64(c.DialTimeout)},
+		{"RedialMin", int64(c.RedialMin)},
+		{"RedialMax", int64(c.RedialMax - c.RedialMin)},
+		{"Stall", int64(c.Stall)},
+		{"Idle", int64(c.Idle)},
 	} {
 		if n.value < 0 {
 			return fmt.Errorf("p2p: %s is negative or below its lower bound: 0 (the default) and more is allowed", n.name)

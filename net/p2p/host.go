@@ -101,7 +101,7 @@ func New(cfg Config) (*Host, error) {
 
 func newRand() *mrand.Rand {
 	var seed [16]byte
-	rand.Read(seed[:]) //nolint:errcheck // it never fails
+	_, _ = rand.Read(seed[:]) // it never fails
 	return mrand.New(mrand.NewPCG(binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])))
 }
 

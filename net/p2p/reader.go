@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -36,7 +37,7 @@ func (r *reader) next() (wire.Frame, error) {
 	}
 	n += wire.LengthSize
 	if err := r.fill(n); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return wire.Frame{}, err
