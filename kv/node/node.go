@@ -39,6 +39,7 @@ type Node struct {
 	ctx    context.Context // of the node's own goroutines
 	cancel context.CancelFunc
 	own    sync.WaitGroup
+	begun  chan struct{} // closed when Start returns
 	asked  chan struct{} // to hand over
 	left   chan struct{} // closed when the node has handed over
 	stop   sync.Once
@@ -53,11 +54,15 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, began: time.Now(), asked: make(chan struct{}, 1), left: make(chan struct{}), done: make(chan struct{})}
+	n := &Node{
+		cfg: cfg, log: cfg.Log, began: time.Now(),
+		begun: make(chan struct{}), asked: make(chan struct{}, 1), left: make(chan struct{}), done: make(chan struct{}),
+	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.now.set(Starting)
+	defer close(n.begun)
 	if err := n.assemble(ctx); err != nil {
-		n.release()
+		n.end(err)
 		return nil, err
 	}
 	n.now.set(Joining)
@@ -219,7 +224,12 @@ func (n *Node) serve() {
 }
 
 // fail ends the node for a reason of its own. It does not wait.
-func (n *Node) fail(err error) { go n.end(err) }
+func (n *Node) fail(err error) {
+	go func() {
+		<-n.begun
+		n.end(err)
+	}()
+}
 
 // Close stops serving, then the node, and returns when all of it has ended. Its data
 // stays. Nobody is told: to the others it is as if it had crashed, so that nothing
