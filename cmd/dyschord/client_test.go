@@ -323,3 +323,10 @@ func TestShellCompletion(t *testing.T) {
 		}
 	}
 }
+
+func TestCompletionKnowsWhatIsAllowed(t *testing.T) {
+	got := dyschord(t, "", "__complete", "node", "--hash", "")
+	if !strings.HasPrefix(got.stdout, "sha256\ntrivial\n") {
+		t.Errorf("%+v", got)
+	}
+}

@@ -33,7 +33,7 @@ func configPrintCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	table := settingTable()
-	addSettingFlags(c.Flags(), table, true)
+	addSettingFlags(c, table, true)
 	asJSON := jsonFlag(c)
 	c.RunE = run(func(c *cobra.Command, _ []string) error {
 		got, err := loader{table: table, flags: c.Flags(), file: true}.load()

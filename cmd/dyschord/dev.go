@@ -31,7 +31,7 @@ func devCommand() *cobra.Command {
 		Args:    takes(0, 0, "no arguments"),
 	}
 	table := devTable()
-	addSettingFlags(c.Flags(), table, false)
+	addSettingFlags(c, table, false)
 	c.RunE = run(func(c *cobra.Command, _ []string) error {
 		got, err := loader{table: table, flags: c.Flags()}.load()
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
@@ -61,12 +62,22 @@ func (b boundFlag) ValueType() string   { return "string" }
 
 // addSettingFlags declares a flag for every setting of table, and --config where
 // there may be a file.
-func addSettingFlags(flags *pflag.FlagSet, table []setting, file bool) {
+func addSettingFlags(c *cobra.Command, table []setting, file bool) {
+	flags := c.Flags()
 	for _, s := range table {
 		f := flags.VarPF(&settingFlag{setting: s, text: inline(s.def)}, s.key, "", s.help)
-		if _, ok := s.kind.(yesNo); ok {
+		complete := cobra.NoFileCompletions
+		switch k := s.kind.(type) {
+		case yesNo:
 			f.NoOptDefVal = "true"
+		case choice:
+			complete = cobra.FixedCompletions(k.allowed, cobra.ShellCompDirectiveNoFileComp)
+		case text:
+			if k.what == "FILE" || k.what == "DIR" {
+				continue // the shell completes names of files
+			}
 		}
+		_ = c.RegisterFlagCompletionFunc(s.key, complete) // the flag is there, and has none yet
 	}
 	if file {
 		flags.String("config", "", "settings file: YAML, JSON or TOML (default: dyschord.yaml, .json or .toml here or in the user's configuration folder)")

@@ -28,7 +28,7 @@ func nodeCommand() *cobra.Command {
 		Args: takes(0, 0, "no arguments"),
 	}
 	table := settingTable()
-	addSettingFlags(c.Flags(), table, true)
+	addSettingFlags(c, table, true)
 	c.RunE = run(func(c *cobra.Command, _ []string) error {
 		got, err := loader{table: table, flags: c.Flags(), file: true}.load()
 		if err != nil {
