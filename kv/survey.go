@@ -49,7 +49,7 @@ type Survey struct {
 	Members         []MemberStatus // by identifier
 	Slots           []SlotHealth   // all, by number
 	UnderReplicated int            // slots that are not Healthy
-	Complete        bool           // everybody answered, and every slot was found
+	Complete        bool           // every member of a slot answered, and every slot was found
 }
 
 // Slots is this node's own view of the slots it knows of, by number. It costs no
@@ -261,15 +261,16 @@ func (v *survey) result() Survey {
 		if v.state[i] == "up" {
 			staying++
 		}
-		if v.state[i] == "down" {
-			out.Complete = false
-		}
 		m := MemberStatus{Peer: p, State: v.state[i]}
 		for _, c := range v.best {
 			if c != nil && c.has(p) {
 				m.Slots++
 			}
 		}
+		if m.State == "down" && m.Slots == 0 {
+			continue // somebody remembers it, and nothing depends on it
+		}
+		out.Complete = out.Complete && m.State != "down"
 		out.Members = append(out.Members, m)
 	}
 	slices.SortFunc(out.Members, func(a, b MemberStatus) int { return a.Peer.ID.Cmp(b.Peer.ID) })
