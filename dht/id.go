@@ -99,13 +99,13 @@ func (a ID) Len() int {
 	return bits.Len64(a.lo)
 }
 
-// String writes a as hexadecimal without leading zeros, in lower case.
-// [Space.Format] pads it to the width of the space.
+// String writes a in lower-case hexadecimal: all 32 digits, or without leading
+// zeros where 64 bits suffice. [Space.Format] knows the width of the space.
 func (a ID) String() string {
 	if a.hi == 0 {
 		return strconv.FormatUint(a.lo, 16)
 	}
-	return fmt.Sprintf("%x%016x", a.hi, a.lo)
+	return fmt.Sprintf("%016x%016x", a.hi, a.lo)
 }
 
 // MarshalBinary writes 16 bytes, most significant first.

@@ -121,8 +121,9 @@ func decimalID(key []byte) (ID, bool) {
 
 // Format writes id as lower-case hexadecimal, padded to the width of the space.
 func (s Space) Format(id ID) string {
-	text := id.String()
-	return strings.Repeat("0", max(0, int(s.Width()+3)/4-len(text))) + text
+	digits := int(s.Width()+3) / 4
+	text := strings.TrimLeft(id.String(), "0")
+	return strings.Repeat("0", max(0, digits-len(text))) + text
 }
 
 // Parse reads an identifier and refuses one that does not fit the space.
