@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -56,7 +55,7 @@ func (g *gateways) waitLeft(ctx context.Context) error {
 		case node.State == "left" || node.State == "stopped":
 			return nil
 		case node.State != "leaving":
-			return fmt.Errorf("the node did not leave: %w", errors.New(node.Detail))
+			return fmt.Errorf("the node did not leave: %s: start another node to take its data, or only stop it: its data stays in its directory", node.Detail)
 		}
 		select {
 		case <-ctx.Done():

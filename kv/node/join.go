@@ -21,11 +21,7 @@ const (
 // join makes the node a member. It founds a cluster if it has no stored state and
 // was told nobody to join through; otherwise it tries until somebody lets it in.
 func (n *Node) join(ctx context.Context) error {
-	err := n.inside(ctx, func(context.Context) error {
-		n.member = n.member || !n.kv.Empty()
-		return nil
-	})
-	if err != nil {
+	if err := n.inside(ctx, n.recall); err != nil {
 		return err
 	}
 	if !n.member && len(n.cfg.Bootstrap) == 0 {
@@ -45,6 +41,17 @@ func (n *Node) join(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// recall completes what the directory says of earlier runs by what is in the store.
+func (n *Node) recall(context.Context) error {
+	known := len(n.kv.Slots())
+	if !n.member && len(n.cfg.Bootstrap) == 0 && known > 0 && known < n.cfg.Slots {
+		return fmt.Errorf("data directory %s holds %d of %d slots and knows no other member: name one to join through, or, if the first start of a new cluster was cut short, empty the directory",
+			n.cfg.DataDir, known, n.cfg.Slots)
+	}
+	n.member = n.member || known > 0
+	return nil
 }
 
 // found begins a new cluster, of which this node is the only member.

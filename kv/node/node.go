@@ -197,6 +197,7 @@ func (n *Node) live() {
 		n.fail(err)
 		return
 	}
+	n.keepContacts(n.ctx) // before anything can be acknowledged
 	n.now.move(Joining, Ready)
 	n.log.Info("ready", "node", n.ID(), "peer", n.host.PeerID())
 	n.serve()
@@ -204,7 +205,6 @@ func (n *Node) live() {
 
 // serve looks after a member until it ends or has left.
 func (n *Node) serve() {
-	n.keepContacts(n.ctx)
 	ticker := time.NewTicker(contactEvery)
 	defer ticker.Stop()
 	for {

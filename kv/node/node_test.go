@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -237,6 +238,41 @@ func TestAllNodesRestartAtOnce(t *testing.T) {
 	agree(t, nodes)
 	settled(t, nodes...)
 	expect(t, "key", "value", nodes...)
+}
+
+// A node that has part of a cluster's data and forgot who has the rest must not take
+// itself for all of it.
+func TestPartOfAClusterIsNotTakenForAll(t *testing.T) {
+	here, opposite := dht.NewID(0, 0x00), dht.NewID(0, 0x80) // each holds half
+	one := brisk()
+	one.Replicas, one.Space, one.ID = 1, dht.Space{Bits: 8}, &here
+	first := start(t, one)
+	two := one
+	two.ID, two.DataDir, two.Bootstrap = &opposite, t.TempDir(), first.Addrs()
+	second := start(t, two)
+	settled(t, first, second)
+	held := func() (k int) {
+		second.inside(t.Context(), func(context.Context) error {
+			for _, s := range second.kv.Slots() {
+				if s.Role == "primary" {
+					k++
+				}
+			}
+			return nil
+		})
+		return k
+	}
+	eventually(t, "the second node holds some slots", func() bool { return held() > 0 })
+	second.Close()
+	if err := os.Remove(filepath.Join(two.DataDir, peersFile)); err != nil {
+		t.Fatal(err)
+	}
+	two.Bootstrap = nil
+	again := start(t, two)
+	eventually(t, "the node ends", func() bool { return ended(again) })
+	if err := again.Err(); err == nil || !strings.Contains(err.Error(), "of 16 slots and knows no other member") {
+		t.Errorf("the node ended with %v", err)
+	}
 }
 
 // nobody is a multiaddr where nothing listens.
