@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dyschord/dht"
+	"dyschord/kv/store"
 	"dyschord/net/simnet"
 )
 
@@ -480,5 +481,80 @@ func TestAWriteUnderAFailingDiskIsUnknown(t *testing.T) {
 	}
 	if c.fatal != 1 {
 		t.Errorf("the node was stopped %d times", c.fatal)
+	}
+}
+
+// Clocks jump by an hour, back and forth, and a node dies: the others notice and
+// repair as if nothing had happened.
+func TestClocksThatJumpHoldNothingUp(t *testing.T) {
+	c := grow(t, 213, 5)
+	for i, m := range c.members {
+		m.sim.SetClock(time.Duration(1-2*(i%2))*time.Hour, 0)
+	}
+	c.members[1].crash()
+	c.net.RunFor(5 * time.Second)
+	for i, m := range c.members {
+		m.sim.SetClock(time.Duration(2*(i%2)-1)*time.Hour, 0)
+	}
+	c.settle(10 * time.Second)
+	c.members[2].crash()
+	c.net.RunFor(time.Second)
+	for _, m := range c.members {
+		m.sim.SetClock(-3*time.Hour, 0)
+	}
+	c.settle(15 * time.Second)
+}
+
+// A corrupt record is no answer to the question whether its key has a value.
+func TestAWriteOverACorruptRecordGoesElsewhere(t *testing.T) {
+	c := grow(t, 214, 4)
+	if _, err := c.members[0].put("a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.members[0].remove("a"); err != nil {
+		t.Fatal(err)
+	}
+	at := c.slotWith("a")
+	primary := at.members[0]
+	if !primary.disk.Damage(at.id, primary.kv.slots[at.id].last) {
+		t.Fatal("nothing was damaged")
+	}
+	if w, err := primary.put("a", "2"); err != nil || w.Existed || w.Version != 3 {
+		t.Errorf("put over a deleted key: %+v, %v", w, err)
+	}
+	if now := c.slotWith("a"); now.members[0] == primary {
+		t.Errorf("the slot is still served from the corrupt copy")
+	}
+}
+
+func TestAClusterIsFoundedWholeOrNotAtAll(t *testing.T) {
+	c := newCluster(t, 215)
+	m := &member{c: c, disk: store.NewMemory(store.MemoryOptions{Crashable: true})}
+	c.members = append(c.members, m)
+	var err error
+	m.sim = c.net.Add(func(env dht.Env) []dht.Service {
+		m.kv, err = New(env, &oracle{c: c}, moody{m.disk, m}, c.cfg)
+		return []dht.Service{m.kv}
+	})
+	if err != nil || !m.kv.Empty() {
+		t.Fatalf("a new node: %v", err)
+	}
+	m.busy = 1
+	m.await(func(ctx context.Context) { err = m.kv.Found(ctx) })
+	if err == nil || !m.kv.Empty() {
+		t.Fatalf("founded on a disk that took nothing: %v", err)
+	}
+	m.busy = 0
+	m.await(func(ctx context.Context) { err = m.kv.Found(ctx) })
+	if err != nil || m.kv.Empty() {
+		t.Fatalf("second attempt: %v", err)
+	}
+	m.crash() // what Found returned for is durable
+	m.sim.Restart(func(env dht.Env) []dht.Service {
+		m.kv, err = New(env, &oracle{c: c}, m.disk, c.cfg)
+		return []dht.Service{m.kv}
+	})
+	if err != nil || m.kv.Empty() {
+		t.Fatalf("after a crash: %v", err)
 	}
 }
