@@ -17,9 +17,19 @@ func (l loaded) conflicts() error {
 	return nil
 }
 
-// show names a setting with its value and source.
+// show names a setting with its value and source. The command may not take it: then
+// it is named alone.
 func (l loaded) show(key string) string {
+	if !l.takes(key) {
+		return key
+	}
 	return fmt.Sprintf("%s %s (%s)", key, inline(l.values[key]), l.sources[key])
+}
+
+// takes says whether the command has the setting.
+func (l loaded) takes(key string) bool {
+	_, ok := l.sources[key]
+	return ok
 }
 
 func (l loaded) idConflicts() error {
@@ -72,10 +82,15 @@ func (l loaded) exposure() error {
 		return nil
 	}
 	for _, key := range []string{"gateway", "admin"} {
-		if addr, _ := l.values[key].(string); addr != "" && !node.LoopbackHost(addr) {
-			return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can read and write; use loopback, name a --token-file, or give --insecure for a closed network",
-				l.show(key), l.show("insecure"), addr)
+		addr, _ := l.values[key].(string)
+		if addr == "" || node.LoopbackHost(addr) {
+			continue
 		}
+		if !l.takes("insecure") {
+			return usagef("setting %s is not loopback: dev serves loopback only; for others use `dyschord node`", l.show(key))
+		}
+		return usagef("setting %s conflicts with %s: %s is not loopback, and whoever reaches it can read and write; use loopback, name a --token-file, or give --insecure for a closed network",
+			l.show(key), l.show("insecure"), addr)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -296,5 +295,5 @@ func inline(value any) string {
 		}
 		return v
 	}
-	return fmt.Sprint(reflect.ValueOf(value).Interface())
+	return fmt.Sprint(value)
 }
