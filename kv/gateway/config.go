@@ -41,7 +41,8 @@ type Config struct {
 	// Tokens are the bearer tokens that are accepted. Default none: no token is asked
 	// for. The owner of the listener decides whether that is allowed there.
 	Tokens []Token
-	// CORSOrigin is the origin whose pages may use the gateway, or "*". Default none.
+	// CORSOrigin is the origin whose pages may use the gateway, such as
+	// https://a.example, or "*". The admin routes stay closed to it. Default none.
 	CORSOrigin string
 	// Registry is where the gateway's metrics are registered, and what /metrics shows.
 	// Default: one of its own.

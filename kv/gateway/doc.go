@@ -34,7 +34,8 @@
 // outcome is called unknown unless the error of the node rules that out.
 //
 //	400 bad_parameter, empty_key          413 value_too_large
-//	401 unauthorized   403 forbidden      414 key_too_long
+//	401 unauthorized                      414 key_too_long
+//	403 forbidden, cross_origin           421 misdirected_request
 //	404 key_not_found, no_such_route      415 unsupported_encoding
 //	405 method_not_allowed                416 bad_range
 //	408 request_timeout                   429 too_many_requests
@@ -57,5 +58,9 @@
 //
 // A value comes back with the type it was given. So that a page stored as a value
 // cannot act in the name of the gateway's origin, values are sent with a sandbox
-// policy and nosniff. Pages of other origins are let in only if CORSOrigin says so.
+// policy and nosniff. Pages of other origins are let in only if CORSOrigin says so;
+// what changes something is refused when the browser says that another page sent it.
+// On a loopback listener without tokens, names other than localhost are refused, lest
+// a page have its own name resolve to this machine (origin.go). A proxy in front of
+// such a listener sends the listener's address as Host, or a token.
 package gateway

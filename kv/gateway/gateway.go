@@ -10,13 +10,14 @@ import (
 
 // Gateway answers HTTP requests on behalf of a node.
 type Gateway struct {
-	cfg      Config
-	node     Backend
-	metrics  *metrics
-	routes   []*route
-	tokens   []digest
-	inFlight chan struct{}
-	bodies   atomic.Int64 // bytes of bodies that are being read or stored
+	cfg       Config
+	node      Backend
+	metrics   *metrics
+	routes    []*route
+	tokens    []digest
+	strangers *http.CrossOriginProtection
+	inFlight  chan struct{}
+	bodies    atomic.Int64 // bytes of bodies that are being read or stored
 }
 
 // digest is a token whose secret can be compared without saying how much of it is
@@ -37,6 +38,9 @@ func New(cfg Config, node Backend) (*Gateway, error) {
 		g.tokens = append(g.tokens, digest{sha256.Sum256([]byte(token.Secret)), token.Scope})
 	}
 	var err error
+	if g.strangers, err = newProtection(cfg.CORSOrigin); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
 	if g.metrics, err = newMetrics(cfg.Registry); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
@@ -60,6 +64,7 @@ func (g *Gateway) Server(h http.Handler) *http.Server {
 	const maxHeader = 64 << 10 // a key of 1,024 bytes takes 3 KiB, escaped
 	return &http.Server{
 		Handler:           h,
+		BaseContext:       markLocal,
 		ReadHeaderTimeout: g.cfg.HeaderTimeout,
 		IdleTimeout:       g.cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeader,

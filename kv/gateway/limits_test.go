@@ -35,15 +35,15 @@ func TestSizeOfValues(t *testing.T) {
 	if p.Outcome != notApplied || len(f.items["c"].Value) != 1000 {
 		t.Errorf("%+v; stored %d bytes", p, len(f.items["c"].Value))
 	}
-	answer := raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	answer := raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 411") || !strings.Contains(answer, "length_required") {
 		t.Errorf("without a length: %s", answer)
 	}
-	answer = raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
+	answer = raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 413") || strings.Contains(answer, "100 Continue") {
 		t.Errorf("too long with 100-continue: %s", answer)
 	}
-	answer = raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n")
+	answer = raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n")
 	if !strings.HasPrefix(answer, "HTTP/1.1 400") {
 		t.Errorf("broken chunks: %s", answer)
 	}
@@ -55,7 +55,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestSlowBodyIsGivenUp(t *testing.T) {
 	s := start(t, Config{BodyTimeout: 50 * time.Millisecond}, newFake())
-	answer := raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+	answer := raw(t, s, "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
 	if !strings.HasPrefix(answer, "HTTP/1.1 408") || !strings.Contains(answer, "request_timeout") || !strings.Contains(answer, notApplied) {
 		t.Errorf("answer is %s", answer)
 	}
@@ -70,7 +70,7 @@ func TestSlowHeaderIsGivenUp(t *testing.T) {
 
 func TestIdleConnectionIsClosed(t *testing.T) {
 	s := start(t, Config{IdleTimeout: 50 * time.Millisecond}, newFake())
-	if answer := raw(t, s, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 200") {
+	if answer := raw(t, s, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 200") {
 		t.Errorf("answer is %s", answer)
 	}
 }
@@ -86,7 +86,7 @@ func TestSlowReaderIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "GET /v1/kv/big HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET /v1/kv/big HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the place is taken", func() bool { return send(t, s, http.MethodHead, "/v1/node", nil).StatusCode == 429 })

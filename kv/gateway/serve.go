@@ -83,6 +83,9 @@ func (x *exchange) dispatch(admin bool) error {
 	if x.cors() {
 		return nil
 	}
+	if err := x.expected(); err != nil {
+		return err
+	}
 	handler, err := x.route.handler(x.r.Method)
 	if err != nil {
 		return err
