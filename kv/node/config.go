@@ -50,6 +50,10 @@ type Config struct {
 	// empty means none. Anything but loopback needs Tokens or Insecure.
 	Gateway string
 	Admin   string
+	// Bound is a listener that the gateway takes instead of binding Gateway, for whoever
+	// must know that several addresses are free before anything starts; see Bind. Start
+	// takes it over, and closes it when it fails. Default: none.
+	Bound net.Listener
 	// Tokens are the bearer tokens that the HTTP listeners ask for. Default none.
 	Tokens []gateway.Token
 	// TLS makes the HTTP listeners speak HTTPS. Default: plain HTTP.
@@ -83,6 +87,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Slots, 1<<min(8, c.Space.Width()))
 	if len(c.Listen) == 0 {
 		c.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
+	}
+	if c.Bound != nil {
+		c.Gateway = c.Bound.Addr().String()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -36,17 +36,40 @@ func (l *listeners) open(gateway, admin string) error {
 	return l.admin.open("admin", admin)
 }
 
-func (l *listener) open(what, address string) error {
-	if address == "" {
+func (l *listener) open(what, address string) (err error) {
+	if address == "" || l.bound != nil {
 		return nil
 	}
+	l.bound, err = bind(what, address)
+	return err
+}
+
+// Bind binds the address of a gateway, HOST:PORT, for Config.Bound. The error is an
+// *AddressError.
+func Bind(address string) (net.Listener, error) { return bind("gateway", address) }
+
+func bind(what, address string) (net.Listener, error) {
 	bound, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
-		return fmt.Errorf("%s address %s cannot be used: %w", what, address, cause(err))
+		return nil, &AddressError{What: what, Address: address, Err: cause(err)}
 	}
-	l.bound = bound
-	return nil
+	return bound, nil
 }
+
+// AddressError is why an HTTP address cannot be listened on.
+type AddressError struct {
+	What    string // gateway or admin
+	Address string // HOST:PORT
+	Err     error  // of the system
+}
+
+// Error names the address and what is wrong with it.
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("%s address %s cannot be used: %v", e.What, e.Address, e.Err)
+}
+
+// Unwrap returns the system's error.
+func (e *AddressError) Unwrap() error { return e.Err }
 
 // cause drops the operation and address that package net puts before an error.
 func cause(err error) error {

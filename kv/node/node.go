@@ -52,10 +52,13 @@ type Node struct {
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
+		if cfg.Bound != nil {
+			cfg.Bound.Close() //nolint:errcheck // nothing was accepted from it
+		}
 		return nil, err
 	}
 	n := &Node{
-		cfg: cfg, log: cfg.Log, began: time.Now(),
+		cfg: cfg, log: cfg.Log, began: time.Now(), web: listeners{gateway: listener{bound: cfg.Bound}},
 		begun: make(chan struct{}), asked: make(chan struct{}, 1), left: make(chan struct{}), done: make(chan struct{}),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -70,14 +73,15 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// assemble builds the node from the disk up, so that whatever is wrong with its
-// directory or its addresses is said before any other node hears of it.
+// assemble builds the node from its HTTP addresses and the disk up, so that whatever
+// is wrong with them is said before any other node hears of it. The addresses come
+// first: an occupied one leaves nothing on the disk.
 func (n *Node) assemble(ctx context.Context) error {
-	key, inc, err := n.openData()
-	if err != nil {
+	if err := n.web.open(n.cfg.Gateway, n.cfg.Admin); err != nil {
 		return err
 	}
-	if err := n.web.open(n.cfg.Gateway, n.cfg.Admin); err != nil {
+	key, inc, err := n.openData()
+	if err != nil {
 		return err
 	}
 	n.metrics = newMetrics(n.cfg.Algorithm)

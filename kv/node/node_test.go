@@ -405,6 +405,54 @@ func TestWhatCannotStartSaysWhy(t *testing.T) {
 	}
 }
 
+func TestAnOccupiedAddressLeavesNothingOnTheDisk(t *testing.T) {
+	taken, err := Bind("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := brisk()
+	cfg.DataDir = filepath.Join(t.TempDir(), "data")
+	cfg.Admin = taken.Addr().String()
+	var address *AddressError
+	if _, err := Start(t.Context(), cfg); !errors.As(err, &address) || address.What != "admin" || address.Address != cfg.Admin {
+		t.Errorf("started with %v", err)
+	}
+	if _, err := os.Stat(cfg.DataDir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the data directory was made: %v", err)
+	}
+}
+
+func TestABoundListenerBelongsToTheNode(t *testing.T) {
+	bound := func() net.Listener {
+		l, err := Bind("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	cfg := brisk()
+	cfg.Bound = bound()
+	n := start(t, cfg)
+	if want := "http://" + cfg.Bound.Addr().String(); n.GatewayURL() != want {
+		t.Errorf("the gateway is at %q, not %s", n.GatewayURL(), want)
+	}
+	for name, change := range map[string]func(*Config){
+		"valid settings that cannot work": func(c *Config) { c.Algorithm = "none" },
+		"settings that are refused":       func(c *Config) { c.Listen = []string{"/ip4/0.0.0.0/tcp/1"} },
+	} {
+		cfg := brisk()
+		cfg.Bound = bound()
+		change(&cfg)
+		if _, err := Start(t.Context(), cfg); err == nil {
+			t.Fatalf("%s: started", name)
+		}
+		if _, err := cfg.Bound.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: the listener is open: %v", name, err)
+		}
+	}
+}
+
 func TestCloseInTheMiddleOfJoining(t *testing.T) {
 	cfg := brisk()
 	cfg.Bootstrap = []string{nobody(t)}
