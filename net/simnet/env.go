@@ -135,7 +135,8 @@ func (e *env) WithTimeout(ctx context.Context, d time.Duration) (context.Context
 		c.deadline = min(c.deadline, c.parent.deadline)
 	}
 	if c.Err() == nil {
-		c.timer = e.net.queue.push(c.deadline, c)
+		// The parent's may have passed while the node stood still.
+		c.timer = e.net.queue.push(max(c.deadline, e.net.now), c)
 	}
 	return c, func() { c.end(context.Canceled) }
 }

@@ -135,3 +135,24 @@ func TestDiskJitter(t *testing.T) {
 		t.Errorf("%d different times of 100", len(took))
 	}
 }
+
+// A node that stood still finds deadlines that have passed; time goes on all the same.
+func TestDeadlineThatPassedDuringAPause(t *testing.T) {
+	n, nodes, services := world(t, Config{}, 1)
+	env := services[0].env
+	var err error
+	nodes[0].Do("work", func(ctx context.Context) {
+		outer, cancel := env.WithTimeout(ctx, sec)
+		defer cancel()
+		env.Sleep(outer, 600*ms)
+		inner, cancelInner := env.WithTimeout(outer, sec)
+		defer cancelInner()
+		err = env.Sleep(inner, 10*sec)
+	})
+	n.RunFor(500 * ms)
+	nodes[0].Pause(3 * sec)
+	n.RunFor(3100 * ms)
+	if !errors.Is(err, context.DeadlineExceeded) || n.Now() != 3600*ms {
+		t.Errorf("the work ended with %v, at %v", err, n.Now())
+	}
+}

@@ -129,6 +129,9 @@ func (n *Net) step(limit int64) bool {
 		return false
 	}
 	ev := n.queue.pop()
+	if ev.at < n.now {
+		panic(fmt.Sprintf("simnet: %T was queued for %v, at %v", ev.act, time.Duration(ev.at), n.Now()))
+	}
 	n.now = ev.at
 	if ev.act.off(ev.seq) {
 		n.queue.dead = max(0, n.queue.dead-1)
