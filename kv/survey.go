@@ -26,6 +26,10 @@ type SlotStatus struct {
 	Members []dht.Peer // of that epoch, the primary first
 	Role    string     // primary, replica, joining, frozen, former or elsewhere
 	Last    uint64     // the highest version in this node's log
+	// Short says that the slot has fewer live copies in force than wanted, as far as
+	// this node knows. Its primary says so, or in its place the first member that is
+	// alive, so that counts of all nodes add up to that of a Survey.
+	Short bool
 }
 
 // MemberStatus is a node of the cluster, as a survey found it.
@@ -56,6 +60,7 @@ type Survey struct {
 // messages.
 func (n *Node) Slots() []SlotStatus {
 	var all []SlotStatus
+	want := n.cfg.copies(n.countStaying())
 	for i := range n.slots {
 		c := n.latest(uint32(i))
 		if c == nil {
@@ -64,10 +69,56 @@ func (n *Node) Slots() []SlotStatus {
 		status := SlotStatus{Slot: uint32(i), Epoch: c.Epoch, Members: primaryFirst(c), Role: "elsewhere"}
 		if s := n.slots[i]; s != nil {
 			status.Last, status.Role = s.last, n.role(s, c)
+			status.Short = n.short(s, status.Members, want)
 		}
 		all = append(all, status)
 	}
 	return all
+}
+
+// copies is how many live copies a slot should have when nodes stay in the cluster.
+func (c Config) copies(nodes int) int { return max(1, min(c.Replicas, nodes)) }
+
+// lacking is the rule for a slot with fewer live copies than there should be.
+func lacking(live, members, want int) bool { return live < members || live < want }
+
+// short is SlotStatus.Short for a slot whose latest configuration has these members.
+func (n *Node) short(s *slot, members []dht.Peer, want int) bool {
+	speaker := slices.IndexFunc(members, func(p dht.Peer) bool { return !n.dead(p) })
+	if speaker < 0 || !members[speaker].Same(n.self()) {
+		return false
+	}
+	if !n.serving(s) || s.Next != nil {
+		return true
+	}
+	live := 0
+	for i, p := range s.Cfg.Members {
+		if s.lead.members[i].known && !n.dead(p) {
+			live++
+		}
+	}
+	return lacking(live, len(members), want)
+}
+
+// countStaying counts the nodes, with this one, that seem to be alive and to stay, up
+// to as many as there are replicas.
+func (n *Node) countStaying() int {
+	var staying []dht.Peer
+	add := func(p dht.Peer) {
+		if len(staying) < n.cfg.Replicas && !n.dead(p) && !n.isLeaving(p) && !contains(staying, p) {
+			staying = append(staying, plain(p))
+		}
+	}
+	add(n.self())
+	for _, p := range n.peers.list {
+		if p.mark >= n.peers.beat-1 { // it shares slots now
+			add(p.Peer)
+		}
+	}
+	for p := range n.overlay.Peers() {
+		add(p)
+	}
+	return len(staying)
 }
 
 func (n *Node) role(s *slot, c *configuration) string {
@@ -274,7 +325,7 @@ func (v *survey) result() Survey {
 		out.Members = append(out.Members, m)
 	}
 	slices.SortFunc(out.Members, func(a, b MemberStatus) int { return a.Peer.ID.Cmp(b.Peer.ID) })
-	want := max(1, min(v.n.cfg.Replicas, staying))
+	want := v.n.cfg.copies(staying)
 	for i := range v.best {
 		h := v.slot(i, want)
 		if h.Health != Healthy {
@@ -298,7 +349,7 @@ func (v *survey) slot(i, want int) SlotHealth {
 		h.Health = Unavailable
 	case v.frozen[i]:
 		h.Health = Reconfiguring
-	case h.Live < len(c.Members) || h.Live < want:
+	case lacking(h.Live, len(c.Members), want):
 		h.Health = UnderReplicated
 	default:
 		h.Health = Healthy

@@ -209,3 +209,47 @@ func TestACorruptStateStopsTheStart(t *testing.T) {
 		t.Errorf("a state that cannot be read: %v", err)
 	}
 }
+
+// What the nodes say of their own slots is what a survey finds.
+func TestNodesCountTheSlotsThatLackCopies(t *testing.T) {
+	for name, test := range map[string]struct {
+		nodes, lost int
+		want        int // slots that lack copies when nothing moves any more
+	}{
+		"all are there":             {3, 0, 0},
+		"one node alone":            {1, 0, 0},
+		"fewer than replicas":       {2, 0, 0},
+		"one of three is lost":      {3, 1, 16},
+		"two of three are lost":     {3, 2, 16},
+		"one of four, and repaired": {4, 1, 0},
+	} {
+		c := grow(t, 306, test.nodes, withChord(t))
+		lost := c.members[test.nodes-test.lost:]
+		for _, m := range lost {
+			m.crash()
+		}
+		counted := func() (short int) {
+			for _, m := range c.members[:test.nodes-test.lost] {
+				for _, s := range m.kv.Slots() {
+					if s.Short {
+						short++
+					}
+				}
+			}
+			return short
+		}
+		c.net.RunFor(30 * time.Second)
+		seen := c.members[0].survey()
+		if got := counted(); got != test.want || got != seen.UnderReplicated {
+			t.Errorf("%s: nodes count %d slots, a survey %d; want %d", name, got, seen.UnderReplicated, test.want)
+		}
+		for _, m := range lost {
+			m.restart()
+		}
+		c.settle(time.Minute)
+		c.net.RunFor(10 * time.Second) // to be heard of by all
+		if got := counted(); got != 0 {
+			t.Errorf("%s: %d slots when all are back", name, got)
+		}
+	}
+}

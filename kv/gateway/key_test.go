@@ -47,18 +47,18 @@ func TestKeysAsTheyStandInTheRequestLine(t *testing.T) {
 	f := newFake()
 	s := start(t, Config{}, f)
 	for target, key := range map[string]string{
-		"/v1/kv/a/b":                  "a/b",
-		"/v1/kv/a//b":                 "a//b",
-		"/v1/kv//a":                   "/a",
-		"/v1/kv/a/../b":               "a/../b",
-		"/v1/kv/..":                   "..",
-		"/v1/kv/.":                    ".",
-		"/v1/kv/a%2Fb":                "a/b",
-		"/v1/kv/a%252Fb":              "a%2Fb",
-		"/v1/kv/a%2fb/":               "a/b/",
-		"/v1/kv/a+b":                  "a+b",
-		"/v1/kv/\xc3\xa9":             "é",
-		"/v1/kv/a;b":                  "a;b",
+		"/v1/kv/a/b":                "a/b",
+		"/v1/kv/a//b":               "a//b",
+		"/v1/kv//a":                 "/a",
+		"/v1/kv/a/../b":             "a/../b",
+		"/v1/kv/..":                 "..",
+		"/v1/kv/.":                  ".",
+		"/v1/kv/a%2Fb":              "a/b",
+		"/v1/kv/a%252Fb":            "a%2Fb",
+		"/v1/kv/a%2fb/":             "a/b/",
+		"/v1/kv/a+b":                "a+b",
+		"/v1/kv/\xc3\xa9":           "é",
+		"/v1/kv/a;b":                "a;b",
 		"http://localhost/v1/kv/ab": "ab",
 	} {
 		f.mu.Lock()
