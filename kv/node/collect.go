@@ -24,7 +24,7 @@ func newCollector(n *Node) *collector {
 	return &collector{
 		n:       n,
 		slots:   desc("dyschord_slots", "Slots that this node knows of, by the part it plays in them.", []string{"role"}, nil),
-		short:   desc("dyschord_under_replicated_slots", "Slots led by this node that have fewer members than replicas are wanted.", nil, nil),
+		short:   desc("dyschord_under_replicated_slots", "Slots with fewer live copies than wanted that this node speaks for: as their primary, or in its place. The sum over all nodes is that of GET /v1/ring.", nil, nil),
 		bytes:   desc("dyschord_store_bytes", "Bytes that the store takes, on disk or in memory.", nil, nil),
 		sent:    desc("dyschord_p2p_sent_bytes_total", "Bytes of frames sent to other nodes.", nil, nil),
 		heard:   desc("dyschord_p2p_received_bytes_total", "Bytes of frames received from other nodes.", nil, nil),
@@ -61,7 +61,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(c.peers, float64(net.Contacts))
 }
 
-// roles counts the slots by role, and those led by this node that lack members.
+// roles counts the slots by role, and those that lack copies.
 func (c *collector) roles() (roles map[string]int, short int) {
 	roles = map[string]int{}
 	ctx, cancel := context.WithTimeout(c.n.ctx, time.Second)
@@ -69,7 +69,7 @@ func (c *collector) roles() (roles map[string]int, short int) {
 	err := c.n.host.Do(ctx, func(context.Context) {
 		for _, s := range c.n.kv.Slots() {
 			roles[s.Role]++
-			if s.Role == "primary" && len(s.Members) < c.n.cfg.Replicas {
+			if s.Short {
 				short++
 			}
 		}
