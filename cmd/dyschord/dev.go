@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -40,52 +38,34 @@ func devCommand() *cobra.Command {
 		if err := got.adoptNodes(); err != nil {
 			return err
 		}
-		return runDev(c.Context(), got.settings, c.OutOrStdout(), c.ErrOrStderr())
+		addresses, err := got.gateways()
+		if err != nil {
+			return err
+		}
+		d := &devCluster{settings: got.settings, stdout: c.OutOrStdout(), patience: 10 * time.Second}
+		return d.run(c.Context(), addresses, c.ErrOrStderr())
 	})
 	return c
-}
-
-// nodeDir is where dev keeps its i-th node, from 1.
-func nodeDir(dir string, i int) string {
-	if dir == "" {
-		return ""
-	}
-	return filepath.Join(dir, "node"+strconv.Itoa(i))
-}
-
-// adoptNodes takes the number of nodes from the data directory, where there are some
-// already. Fewer would leave data without a majority of its replicas.
-func (l *loaded) adoptNodes() error {
-	kept := 0
-	for l.settings.DataDir != "" {
-		if _, err := os.Stat(nodeDir(l.settings.DataDir, kept+1)); err != nil {
-			break
-		}
-		kept++
-	}
-	if l.sources["nodes"].from == "default" && kept > 0 {
-		l.settings.Nodes = kept
-	}
-	if l.settings.Nodes < kept {
-		return usagef("setting %s conflicts with %s: it holds the data of %d nodes, and with fewer some of it could not be read; run at least %d, or name another directory",
-			l.show("nodes"), l.show("data-dir"), kept, kept)
-	}
-	return nil
 }
 
 // devCluster is the nodes that dev runs.
 type devCluster struct {
 	settings settings
+	stdout   io.Writer
+	patience time.Duration // time after which the user is told what is waited for
 	nodes    []*node.Node
 	took     time.Duration // from the start until all was replicated
 }
 
-func runDev(ctx context.Context, s settings, stdout, stderr io.Writer) error {
-	fmt.Fprintf(stdout, "Starting %s on this machine ...\n", count(s.Nodes, "node"))
+func (c *devCluster) run(ctx context.Context, addresses []string, stderr io.Writer) error {
+	gateways, err := bindAll(addresses)
+	if err != nil {
+		return hint(err)
+	}
+	fmt.Fprintf(c.stdout, "Starting %s on this machine ...\n", count(c.settings.Nodes, "node"))
 	began := time.Now()
-	c := &devCluster{settings: s}
 	defer c.close()
-	if err := c.start(ctx, stderr); err != nil {
+	if err := c.start(ctx, gateways, stderr); err != nil {
 		return err
 	}
 	if err := c.settle(ctx); err != nil {
@@ -94,30 +74,55 @@ func runDev(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		}
 		return err
 	}
-	c.took = time.Since(began)
-	c.explain(stdout)
-	if err := c.watch(ctx, stdout); err != nil {
+	if err := keepNodes(c.settings.DataDir, len(c.nodes)); err != nil {
 		return err
 	}
-	fmt.Fprintln(stdout, "\nStopping ...")
+	c.took = time.Since(began)
+	c.explain(c.stdout)
+	if err := c.watch(ctx, c.stdout); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.stdout, "\nStopping ...")
 	return c.close()
 }
 
-// start starts the nodes; all but the first join through the first.
-func (c *devCluster) start(ctx context.Context, stderr io.Writer) error {
-	gateways, err := c.gateways()
-	if err != nil {
-		return err
+// bindAll binds the addresses of all gateways before any node starts, so that an
+// occupied one leaves no half of a cluster. An empty address has no listener.
+func bindAll(addresses []string) (bound []net.Listener, err error) {
+	bound = make([]net.Listener, len(addresses))
+	for i, address := range addresses {
+		if address == "" {
+			continue
+		}
+		if bound[i], err = node.Bind(address); err != nil {
+			closeAll(bound[:i])
+			return nil, fmt.Errorf("node %d: %w", i+1, err)
+		}
 	}
+	return bound, nil
+}
+
+func closeAll(bound []net.Listener) {
+	for _, l := range bound {
+		if l != nil {
+			l.Close() //nolint:errcheck // nothing was accepted from it
+		}
+	}
+}
+
+// start starts the nodes, each with its gateway; all but the first join through the
+// first.
+func (c *devCluster) start(ctx context.Context, gateways []net.Listener, stderr io.Writer) error {
 	log := newLog(c.settings, stderr)
 	cache := store.NewCache(64 << 20)
 	defer cache.Close()
-	for i, gateway := range gateways {
+	for i := range gateways {
 		cfg, err := c.settings.node(log.With("node", i+1))
 		if err != nil {
+			closeAll(gateways[i:])
 			return err
 		}
-		cfg.Gateway, cfg.Admin, cfg.Cache = gateway, "127.0.0.1:0", cache
+		cfg.Gateway, cfg.Bound, cfg.Admin, cfg.Cache = "", gateways[i], "127.0.0.1:0", cache
 		cfg.DataDir = nodeDir(c.settings.DataDir, i+1)
 		cfg.ID = c.place(i)
 		if i > 0 {
@@ -125,6 +130,7 @@ func (c *devCluster) start(ctx context.Context, stderr io.Writer) error {
 		}
 		n, err := node.Start(ctx, cfg)
 		if err != nil {
+			closeAll(gateways[i+1:])
 			return fmt.Errorf("node %d: %w", i+1, hint(err))
 		}
 		c.nodes = append(c.nodes, n)
@@ -143,12 +149,12 @@ func (c *devCluster) place(i int) *dht.ID {
 }
 
 // gateways lists the addresses of the nodes' gateways: consecutive ports.
-func (c *devCluster) gateways() ([]string, error) {
-	all := make([]string, c.settings.Nodes)
-	if c.settings.Gateway == "" {
+func (l loaded) gateways() ([]string, error) {
+	all := make([]string, l.settings.Nodes)
+	if l.settings.Gateway == "" {
 		return all, nil
 	}
-	host, text, err := net.SplitHostPort(c.settings.Gateway)
+	host, text, err := net.SplitHostPort(l.settings.Gateway)
 	if err != nil {
 		return nil, err // the table lets nothing else through
 	}
@@ -157,7 +163,8 @@ func (c *devCluster) gateways() ([]string, error) {
 		return nil, err
 	}
 	if port > 0 && port+len(all)-1 > 65535 {
-		return nil, usagef("setting gateway: %q leaves no ports for %d nodes: at most %d is allowed", c.settings.Gateway, len(all), 65536-len(all))
+		return nil, usagef("setting %s conflicts with %s: the ports from there on are not enough; port %d or less is allowed",
+			l.show("gateway"), l.show("nodes"), 65536-len(all))
 	}
 	for i := range all {
 		at := port
@@ -169,11 +176,22 @@ func (c *devCluster) gateways() ([]string, error) {
 	return all, nil
 }
 
-// settle waits until every node serves and every value has all its copies.
+// settle waits until every node serves and every value has all its copies. When that
+// takes long, it says again and again what is missing.
 func (c *devCluster) settle(ctx context.Context) error {
 	for i, n := range c.nodes {
-		if err := n.Settled(ctx, len(c.nodes)); err != nil {
-			return fmt.Errorf("node %d: %w", i+1, err)
+		for {
+			patient, cancel := context.WithTimeout(ctx, c.patience)
+			err := n.Settled(patient, len(c.nodes))
+			cancel()
+			if err == nil {
+				break
+			}
+			var waiting *node.Unsettled
+			if ctx.Err() != nil || !errors.As(err, &waiting) {
+				return fmt.Errorf("node %d: %w", i+1, err)
+			}
+			fmt.Fprintf(c.stdout, "  still waiting, node %d says: %s\n", i+1, waiting.Why)
 		}
 	}
 	return nil

@@ -86,10 +86,13 @@ func settingTable() []setting {
 	return all
 }
 
+// maxDevNodes is how many nodes dev runs at most.
+const maxDevNodes = 32
+
 // devTable lists what dev takes: what the nodes of its cluster have in common,
 // with defaults that suit it, and their number.
 func devTable() []setting {
-	table := []setting{{key: "nodes", kind: number{min: 1, max: 32}, def: 5, help: "nodes to run"}}
+	table := []setting{{key: "nodes", kind: number{min: 1, max: maxDevNodes}, def: 5, help: "nodes to run"}}
 	for _, s := range settingTable() {
 		if !s.dev {
 			continue

@@ -8,60 +8,87 @@ import (
 	"time"
 
 	"dyschord/dht"
-	"dyschord/kv"
 	"dyschord/kv/gateway"
 )
 
 // pollEvery is how often those who wait for a node look.
 const pollEvery = 20 * time.Millisecond
 
-// Ready waits until all checks pass. It returns ctx's error when ctx ends first, and
+// Unsettled is why Ready or Settled gave up when its context ended.
+type Unsettled struct {
+	Why string // what was missing at last
+	err error
+}
+
+// Error says what was missing.
+func (u *Unsettled) Error() string { return u.Why + ": " + u.err.Error() }
+
+// Unwrap returns the context's error.
+func (u *Unsettled) Unwrap() error { return u.err }
+
+// Ready waits until all checks pass. The error is *Unsettled when ctx ends first, and
 // what ended the node if it ends.
 func (n *Node) Ready(ctx context.Context) error {
+	var why string
 	for {
 		missing := slices.DeleteFunc(n.Checks(ctx), func(c gateway.Check) bool { return c.OK })
 		if len(missing) == 0 {
 			return nil
 		}
+		if why == "" || ctx.Err() == nil { // else the checks were cut short
+			why = "not ready: " + missing[0].Name + ": " + missing[0].Why
+		}
 		select {
 		case <-n.done:
+			if n.err == nil {
+				return fmt.Errorf("node ended before it was ready: %w", dht.ErrClosed)
+			}
 			return fmt.Errorf("node ended before it was ready: %w", n.err)
 		default:
 		}
 		if !wait(ctx, pollEvery) {
-			return fmt.Errorf("not ready: %s: %s: %w", missing[0].Name, missing[0].Why, ctx.Err())
+			return &Unsettled{why, ctx.Err()}
 		}
 	}
 }
 
 // Settled waits until the node is ready, at least members nodes are up, and every
-// slot has all its copies. It returns ctx's error, with what is missing, when ctx
-// ends first.
+// slot has all its copies. The error is *Unsettled when ctx ends first, and what ended
+// the node if it ends.
 func (n *Node) Settled(ctx context.Context, members int) error {
 	if err := n.Ready(ctx); err != nil {
 		return err
 	}
+	var why string
 	for {
-		var seen kv.Survey
-		err := n.inside(ctx, func(ctx context.Context) (err error) {
-			seen, err = n.kv.Survey(ctx)
+		up, short, err := n.census(ctx)
+		switch {
+		case err == nil && up >= members && short == 0:
+			return nil
+		case errors.Is(err, dht.ErrClosed):
 			return err
-		})
-		up := 0
+		case why == "" || ctx.Err() == nil: // else the census was cut short
+			why = fmt.Sprintf("%d of %d nodes are up, %d slots lack copies", up, members, short)
+		}
+		if !wait(ctx, 5*pollEvery) {
+			return &Unsettled{why, ctx.Err()}
+		}
+	}
+}
+
+// census counts the nodes that are up and the slots that lack copies.
+func (n *Node) census(ctx context.Context) (up, short int, err error) {
+	err = n.inside(ctx, func(ctx context.Context) error {
+		seen, err := n.kv.Survey(ctx)
 		for _, m := range seen.Members {
 			if m.State == "up" {
 				up++
 			}
 		}
-		switch {
-		case err == nil && up >= members && seen.UnderReplicated == 0:
-			return nil
-		case errors.Is(err, dht.ErrClosed):
-			return err
-		case !wait(ctx, 5*pollEvery):
-			return fmt.Errorf("%d of %d nodes are up, %d slots lack copies: %w", up, members, seen.UnderReplicated, ctx.Err())
-		}
-	}
+		short = seen.UnderReplicated
+		return err
+	})
+	return up, short, err
 }
 
 // Checks are the conditions under which the node serves: it is a member, has a live
