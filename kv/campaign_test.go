@@ -20,19 +20,19 @@ import (
 // its seed, under load, and then in calm. Settings, as environment variables:
 //
 //	KV_SEEDS  how many seeds (default 100; with -short 10)
-//	KV_SEED   run this one alone
+//	KV_SEED   run this one alone, or KV_SEEDS from this one on
 //	KV_LOG    log level of the nodes
 func TestStormThenCalm(t *testing.T) {
 	seeds, first := 100, uint64(1)
 	if testing.Short() {
 		seeds = 10
 	}
-	if text := os.Getenv("KV_SEEDS"); text != "" {
-		seeds, _ = strconv.Atoi(text)
-	}
 	if text := os.Getenv("KV_SEED"); text != "" {
 		seeds = 1
 		first, _ = strconv.ParseUint(text, 10, 64)
+	}
+	if text := os.Getenv("KV_SEEDS"); text != "" {
+		seeds, _ = strconv.Atoi(text)
 	}
 	total := map[string]int{}
 	t.Run("seeds", func(t *testing.T) {

@@ -3,6 +3,7 @@ package kv
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"dyschord/dht"
 	"dyschord/kv/store"
@@ -283,7 +284,11 @@ func (n *Node) onTell(from dht.Peer, m *tell, r dht.Reply) {
 
 // takeIn learns what from says of slots and of itself.
 func (n *Node) takeIn(from dht.Peer, m *tell) {
-	n.peer(from).leaving = m.Leaving
+	if p := n.peer(from); m.Leaving {
+		p.leaving = n.now()
+	} else {
+		p.leaving = time.Time{}
+	}
 	for i := range m.Rows[:min(len(m.Rows), maxSlotRows)] {
 		c, err := m.configuration(i)
 		if err != nil {

@@ -20,7 +20,7 @@ type peer struct {
 	asking  int       // signs of life that are awaited
 	silent  time.Time // when the first heartbeat was sent that nothing has answered since; zero if none
 	refused int       // heartbeats in a row that found no connection
-	leaving bool      // it said so
+	leaving time.Time // when it last said that it leaves; zero if it said that it does not
 	unfit   time.Time // until then it is given no copies
 	rowAt   int       // where its next heartbeat's rows begin
 	needed  time.Time // when it last shared a slot with this node
@@ -32,6 +32,7 @@ const (
 	maxSilence = 3 // heartbeats without an answer, after which a peer counts as dead
 	maxRefused = 2 // the same, if it cannot even be connected to
 	maxAsking  = 3
+	leaveKept  = 15 // heartbeats for which a leave is believed that is not repeated
 	peerKept   = 10 * time.Minute
 )
 
@@ -61,7 +62,7 @@ func (n *Node) isLeaving(p dht.Peer) bool {
 		return n.leaving
 	}
 	known := n.peers.byRef[p.Ref]
-	return known != nil && known.leaving
+	return known != nil && !known.leaving.IsZero() && n.now().Sub(known.leaving) < leaveKept*n.cfg.Heartbeat
 }
 
 // unfit keeps p from being chosen for a while.

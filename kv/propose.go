@@ -45,7 +45,7 @@ func (n *Node) propose(ctx context.Context, s *slot, p plan) error {
 	}
 	self := n.env.Self()
 	b := ballot{N: max(s.Prom.N, s.upkeep.outvoted) + 1, Peer: self.ID, Boot: self.Inc}
-	promises, err := n.prepareAll(ctx, s, &base, b)
+	promises, err := n.prepareAll(ctx, s, &base, b, p.members[0])
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,9 @@ type given struct {
 	*promise
 }
 
-// prepareAll freezes this node and then a majority of the members.
-func (n *Node) prepareAll(ctx context.Context, s *slot, base *configuration, b ballot) ([]given, error) {
+// prepareAll freezes this node and then a majority of the members. If first, which
+// is to be the next primary, is one of them, it is waited for a little longer.
+func (n *Node) prepareAll(ctx context.Context, s *slot, base *configuration, b ballot, first dht.Peer) ([]given, error) {
 	msg := &prepare{Slot: s.id, Epoch: base.Epoch, Ballot: b}
 	mine, err := ownReply[*promise](ctx, n, func(r dht.Reply) { n.onPrepare(msg, r) })
 	if err != nil {
@@ -88,15 +89,18 @@ func (n *Node) prepareAll(ctx context.Context, s *slot, base *configuration, b b
 	for _, p := range n.others(base.Members) {
 		calls.Start(p, msg)
 	}
-	ctx, cancel := n.env.WithTimeout(ctx, 4*n.cfg.Heartbeat)
-	defer cancel()
-	for len(promises) < base.majority() {
-		if calls.Pending() == 0 {
-			return nil, errNoQuorum
+	for wait := 4 * n.cfg.Heartbeat; calls.Pending() > 0; {
+		if len(promises) >= base.majority() {
+			if !base.has(first) || n.dead(first) || hasGiven(promises, first) {
+				break
+			}
+			wait = n.cfg.Heartbeat / 8
 		}
-		res, err := calls.Next(ctx)
+		limited, cancel := n.env.WithTimeout(ctx, wait)
+		res, err := calls.Next(limited)
+		cancel()
 		if err != nil {
-			return nil, errNoQuorum
+			break
 		}
 		reply, ok := res.Msg.(*promise)
 		if res.Err != nil || !ok {
@@ -111,7 +115,17 @@ func (n *Node) prepareAll(ctx context.Context, s *slot, base *configuration, b b
 			return nil, errOutvoted
 		}
 	}
+	switch {
+	case s.Next != nil || s.Prom != b:
+		return nil, errOutvoted
+	case len(promises) < base.majority():
+		return nil, errNoQuorum
+	}
 	return promises, nil
+}
+
+func hasGiven(promises []given, p dht.Peer) bool {
+	return slices.ContainsFunc(promises, func(g given) bool { return g.by.Same(p) })
 }
 
 // refused learns from a refusal what stands against a ballot.

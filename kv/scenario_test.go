@@ -550,3 +550,29 @@ func TestACorruptReplicaIsReplaced(t *testing.T) {
 		}
 	}
 }
+
+// A node that left comes back under its old identity, and is given slots again.
+func TestWhoLeftMayComeBack(t *testing.T) {
+	c := grow(t, 161, 4)
+	m := c.members[1]
+	var err error
+	m.await(func(ctx context.Context) { err = m.kv.Leave(ctx) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.gone = true
+	m.crash()
+	c.settle(time.Minute)
+	m.gone = false
+	m.restart()
+	c.until(t, time.Minute, func() bool {
+		slots := 0
+		for id := range uint32(c.cfg.Slots) {
+			if c.newestOf(id).has(m.sim.Peer()) {
+				slots++
+			}
+		}
+		return m.joined && slots >= c.cfg.Slots/4
+	})
+	c.settle(time.Minute)
+}
