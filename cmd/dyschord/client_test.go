@@ -129,13 +129,19 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{says(204, "", ""), "put k v", exitDone, ""},
 		{says(204, "", ""), "delete k", exitDone, ""},
-		{fails(404, "not_found", "", false), "get k", exitNotFound, "detail of not_found"},
+		{fails(404, "key_not_found", "", false), "get k", exitNotFound, "detail of key_not_found"},
+		{fails(404, "no_such_route", "", false), "get k", exitFailed, "detail of no_such_route"},
+		{fails(500, "internal", "unknown", false), "get k", exitFailed, "detail of internal"},
+		{fails(504, "timeout", "unknown", true), "lookup k", exitFailed, "detail of timeout"},
+		{fails(500, "internal", "unknown", false), "delete k", exitUnknown, "detail of internal"},
 		{fails(412, "condition", "not_applied", false), "put k v", exitCondition, "detail of condition"},
 		{fails(504, "unknown", "unknown", false), "put k v", exitUnknown, "detail of unknown"},
 		{fails(503, "unavailable", "not_applied", true), "put k v", exitFailed, "detail of unavailable"},
 		{fails(503, "unavailable", "", true), "get k", exitFailed, "detail of unavailable"},
 		{fails(413, "too_large", "not_applied", false), "put k v", exitFailed, "detail of too_large"},
-		{says(404, "text/plain", "404 page not found"), "get k", exitNotFound, "not the answer of a dyschord gateway"},
+		{says(412, "text/html", "<html>"), "get k", exitFailed, "not the answer of a dyschord gateway"},
+		{says(404, "text/plain", "404 page not found"), "put k v", exitFailed, "not the answer of a dyschord gateway"},
+		{says(404, "text/plain", "404 page not found"), "get k", exitFailed, "not the answer of a dyschord gateway"},
 		{says(502, "text/html", "<html>"), "put k v", exitUnknown, "not the answer of a dyschord gateway"},
 		{hangUp, "put k v", exitUnknown, "read the key before you repeat it"},
 		{hangUp, "get k", exitFailed, "try again"},
@@ -188,7 +194,7 @@ func TestReadsFailOverAndWritesOnlyWhenNothingWasSent(t *testing.T) {
 		{"leaving, write", "put k v", fails(503, "leaving", "not_applied", true), exitDone, 1},
 		{"unknown, write", "put k v", fails(504, "unknown", "unknown", false), exitUnknown, 0},
 		{"unknown though worth a retry, write", "put k v", fails(504, "unknown", "unknown", true), exitUnknown, 0},
-		{"not found", "get k", fails(404, "not_found", "", false), exitNotFound, 0},
+		{"not found", "get k", fails(404, "key_not_found", "", false), exitNotFound, 0},
 	} {
 		first, second := nobody(t), good()
 		if c.first != nil {
@@ -269,6 +275,19 @@ func TestStatusWaitsUntilHealthy(t *testing.T) {
 	got := dyschord(t, "", "status", "--wait", "1m", "--gateway", g.URL)
 	if requests := g.got(); got.code != exitDone || len(requests) != 4 { // one for the name of the cluster
 		t.Errorf("%+v after the requests %q", got, requests)
+	}
+}
+
+func TestALeaveThatIsRefusedIsAFailure(t *testing.T) {
+	for code, answer := range map[string]http.HandlerFunc{
+		"no_such_route": fails(404, "no_such_route", "", false),
+		"not_member":    fails(409, "not_member", "", false),
+		"foreign":       says(404, "text/plain", "404 page not found"),
+	} {
+		g := fakeGateway(t, answer)
+		if got := dyschord(t, "", "leave", "--admin", g.URL); got.code != exitFailed || !strings.Contains(got.stderr, code) {
+			t.Errorf("%s: %+v", code, got)
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ type answer struct {
 	body   []byte
 }
 
+// foreign is the code of an error answer that no gateway gave.
+const foreign = "foreign"
+
 // problem is an error answer (RFC 9457).
 type problem struct {
 	Title     string `json:"title"`
@@ -147,7 +150,7 @@ func (g *gateways) final(r request, base string, err error) error {
 	var p *problem
 	switch {
 	case errors.As(err, &p):
-		return &exitError{exitCode(p), err}
+		return &exitError{exitCode(r, p), err}
 	case errors.Is(err, context.Canceled):
 		return exitf(exitFailed, "interrupted")
 	case notSent(err):
@@ -167,13 +170,16 @@ func cause(err error) error {
 	return err
 }
 
-func exitCode(p *problem) int {
+// exitCode is for scripts, which must be able to rely on it: only a gateway can say
+// that there is no such key, and only what may have changed something has an outcome
+// that is not known.
+func exitCode(r request, p *problem) int {
 	switch {
-	case p.Outcome == "unknown":
+	case p.Outcome == "unknown" && !r.safe():
 		return exitUnknown
-	case p.Status == http.StatusNotFound:
+	case p.Code == "key_not_found":
 		return exitNotFound
-	case p.Status == http.StatusPreconditionFailed:
+	case p.Status == http.StatusPreconditionFailed && p.Code != foreign:
 		return exitCondition
 	}
 	return exitFailed
@@ -215,9 +221,9 @@ func (g *gateways) once(ctx context.Context, base string, r request) (*answer, e
 func readProblem(resp *http.Response, body []byte) error {
 	p := &problem{}
 	if json.Unmarshal(body, p) != nil || p.Code == "" {
-		p = &problem{Title: "not the answer of a dyschord gateway", Code: "foreign", Outcome: "unknown"}
-		if resp.Request.Method == http.MethodGet {
-			p.Outcome = ""
+		p = &problem{Title: "not the answer of a dyschord gateway", Code: foreign}
+		if resp.StatusCode >= 500 {
+			p.Outcome = "unknown" // of something between, perhaps: a gateway may have had the request
 		}
 	}
 	p.Status = resp.StatusCode
