@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"dyschord/dht"
@@ -44,6 +45,10 @@ type Cluster interface {
 	Table(ctx context.Context) (Table, error)
 }
 
+// ErrNotMember is what Host.Leave says of a node that is no member of a cluster: not
+// yet, or not any more.
+var ErrNotMember = errors.New("the node is not a member of a cluster")
+
 // Host is the node itself.
 type Host interface {
 	// Describe says who the node is and what it is doing. It does not block.
@@ -51,7 +56,8 @@ type Host interface {
 	// Ready runs the checks for readiness. The node is ready if all are OK.
 	Ready(ctx context.Context) []Check
 	// Leave begins to hand the node's data over and returns at once; Describe shows
-	// the progress. Leaving twice is no error.
+	// the progress. Leaving twice is no error. ErrNotMember if there is nothing to
+	// leave.
 	Leave(ctx context.Context) error
 }
 

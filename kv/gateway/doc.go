@@ -39,6 +39,7 @@
 //	404 key_not_found, no_such_route      415 unsupported_encoding
 //	405 method_not_allowed                416 bad_range
 //	408 request_timeout                   429 too_many_requests
+//	409 not_member                        503 not_member (not yet)
 //	411 length_required                   500 internal   501 not_implemented
 //	412 precondition_failed (reads)       503 unavailable, leaving
 //	504 outcome_unknown, timeout          507 no_room

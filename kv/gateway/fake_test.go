@@ -30,6 +30,7 @@ type fake struct {
 	checks  []Check
 	left    int
 	looked  string
+	state   string // ready if empty
 }
 
 func newFake() *fake { return &fake{items: map[string]kv.Item{}} }
@@ -115,7 +116,13 @@ func (f *fake) Table(ctx context.Context) (Table, error) {
 }
 
 func (f *fake) Describe() NodeInfo {
-	return NodeInfo{ID: "<b1>", PeerID: "12D3A", Cluster: "c", Algorithm: "chord", State: "ready", Started: time.Now().Add(-time.Minute)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	state := f.state
+	if state == "" {
+		state = "ready"
+	}
+	return NodeInfo{ID: "<b1>", PeerID: "12D3A", Cluster: "c", Algorithm: "chord", State: state, Started: time.Now().Add(-time.Minute)}
 }
 
 func (f *fake) Ready(context.Context) []Check {

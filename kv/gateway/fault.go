@@ -28,9 +28,10 @@ type fault struct {
 	Detail string // what is wrong with this request, and what is allowed
 	Retry  bool   // the same request may succeed later
 
-	Outcome string // of a write
+	Outcome string // of a write of a value, and of nothing else
 	Acks    *acks
 	allow   string // methods, with status 405
+	open    bool   // a write that ends like this may have been applied
 }
 
 type acks struct {
@@ -64,7 +65,7 @@ func faults() []struct {
 		err  error
 		like fault
 	}{
-		{kv.ErrUnknown, fault{Status: 504, Code: "outcome_unknown", Title: "outcome unknown", Outcome: unknown}},
+		{kv.ErrUnknown, fault{Status: 504, Code: "outcome_unknown", Title: "outcome unknown", open: true}},
 		{kv.ErrNotFound, fault{Status: 404, Code: "key_not_found", Title: "key not found"}},
 		{kv.ErrBadKey, fault{Status: 400, Code: "bad_key", Title: "bad key"}},
 		{kv.ErrTooLarge, fault{Status: 413, Code: "value_too_large", Title: "value too large"}},
@@ -73,12 +74,13 @@ func faults() []struct {
 		{dht.ErrBusy, fault{Status: 429, Code: "too_many_requests", Title: "too many requests", Retry: true}},
 		{kv.ErrLeaving, fault{Status: 503, Code: "leaving", Title: "the node is leaving", Retry: true}},
 		{dht.ErrClosed, fault{Status: 503, Code: "leaving", Title: "the node is leaving", Retry: true}},
+		{ErrNotMember, fault{Status: 409, Code: "not_member", Title: "the node is not a member"}},
 		{kv.ErrUnavailable, fault{Status: 503, Code: "unavailable", Title: "unavailable", Retry: true}},
 		{dht.ErrNoRoute, fault{Status: 503, Code: "unavailable", Title: "unavailable", Retry: true}},
 		{dht.ErrUnreachable, fault{Status: 503, Code: "unavailable", Title: "unavailable", Retry: true}},
-		{dht.ErrTimeout, fault{Status: 504, Code: "timeout", Title: "no answer in time", Retry: true, Outcome: unknown}},
-		{context.DeadlineExceeded, fault{Status: 504, Code: "timeout", Title: "no answer in time", Retry: true, Outcome: unknown}},
-		{context.Canceled, fault{Status: 503, Code: "canceled", Title: "the client went away", Retry: true, Outcome: unknown}},
+		{dht.ErrTimeout, fault{Status: 504, Code: "timeout", Title: "no answer in time", Retry: true, open: true}},
+		{context.DeadlineExceeded, fault{Status: 504, Code: "timeout", Title: "no answer in time", Retry: true, open: true}},
+		{context.Canceled, fault{Status: 503, Code: "canceled", Title: "the client went away", Retry: true, open: true}},
 	}
 }
 
@@ -95,7 +97,7 @@ func faultOf(err error) *fault {
 			return &found
 		}
 	}
-	return &fault{Status: 500, Code: "internal", Title: "internal error", Detail: err.Error(), Outcome: unknown}
+	return &fault{Status: 500, Code: "internal", Title: "internal error", Detail: err.Error(), open: true}
 }
 
 // ofWrite completes a fault that ended a write.
@@ -103,9 +105,9 @@ func (f *fault) ofWrite(want, got int) *fault {
 	c := *f
 	if c.Outcome == "" {
 		c.Outcome = notApplied
-	}
-	if c.Outcome == unknown {
-		c.Retry = false // a program must look before it writes again
+		if c.open {
+			c.Outcome, c.Retry = unknown, false // a program must look before it writes again
+		}
 	}
 	c.Acks = &acks{want, got}
 	return &c

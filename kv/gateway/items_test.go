@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -129,6 +130,8 @@ func TestErrorsOfTheNode(t *testing.T) {
 		{dht.ErrNoRoute, 503, "unavailable", true, notApplied},
 		{dht.ErrTimeout, 504, "timeout", true, unknown},
 		{context.DeadlineExceeded, 504, "timeout", true, unknown},
+		{context.Canceled, 503, "canceled", true, unknown},
+		{ErrNotMember, 409, "not_member", false, notApplied},
 		{errors.New("surprise"), 500, "internal", false, unknown},
 	}
 	f := newFake()
@@ -138,7 +141,7 @@ func TestErrorsOfTheNode(t *testing.T) {
 		f.set(func() { f.err = fmt.Errorf("kv: op: %w", test.err) })
 		r := send(t, s, http.MethodGet, "/v1/kv/k", nil)
 		p := r.wantProblem(t, test.status, test.code)
-		if p.Retryable != test.retry || p.Type != "urn:dyschord:problem:"+strings.ReplaceAll(test.code, "_", "-") || p.Acks != nil {
+		if p.Retryable != test.retry || p.Type != "urn:dyschord:problem:"+strings.ReplaceAll(test.code, "_", "-") || p.Acks != nil || p.Outcome != "" {
 			t.Errorf("%v on a read: %s", test.err, r.body)
 		}
 		if waits := r.Header.Get("Retry-After") != ""; waits != (test.status == 429 || test.status == 503) {
@@ -319,7 +322,27 @@ func TestAdminRoutes(t *testing.T) {
 	send(t, s, http.MethodGet, "/debug/pprof/profile?seconds=1", nil).want(t, 200)
 	send(t, s, http.MethodPut, "/v1/kv/k", []byte("v")).want(t, 201)
 	f.set(func() { f.err = dht.ErrRejected })
-	send(t, s, http.MethodPost, "/v1/node/leave", nil).wantProblem(t, 500, "internal")
+	if p := send(t, s, http.MethodPost, "/v1/node/leave", nil).wantProblem(t, 500, "internal"); p.Outcome != "" {
+		t.Errorf("leaving writes no value: %+v", p)
+	}
+}
+
+func TestLeavingWhatIsNoMember(t *testing.T) {
+	f := newFake()
+	f.err = fmt.Errorf("leave: %w", ErrNotMember)
+	var log bytes.Buffer
+	s := startHandler(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, f, (*Gateway).Admin)
+	for state, want := range map[string]int{"starting": 503, "joining": 503, "left": 409, "stopped": 409} {
+		f.set(func() { f.state = state })
+		p := send(t, s, http.MethodPost, "/v1/node/leave", nil).wantProblem(t, want, "not_member")
+		if p.Retryable != (want == 503) || p.Outcome != "" {
+			t.Errorf("%s: %+v", state, p)
+		}
+	}
+	s.Close()
+	if log.Len() > 0 {
+		t.Errorf("a refusal is no failure: %s", log.String())
+	}
 }
 
 func TestSettings(t *testing.T) {

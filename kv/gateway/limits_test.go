@@ -283,6 +283,14 @@ func TestRequestLogAndPanics(t *testing.T) {
 	if w.Code != 500 || !strings.Contains(w.Body.String(), `"code":"internal"`) || strings.Contains(w.Body.String(), "planted") {
 		t.Errorf("a panic became %d %s", w.Code, w.Body)
 	}
+	if strings.Contains(w.Body.String(), "outcome") {
+		t.Errorf("a read has no outcome: %s", w.Body)
+	}
+	w = httptest.NewRecorder()
+	g.Public().ServeHTTP(w, httptest.NewRequest(http.MethodPut, "/v1/kv/k", strings.NewReader("v")))
+	if w.Code != 500 || !strings.Contains(w.Body.String(), `"outcome":"unknown"`) {
+		t.Errorf("a panic in a write became %d %s", w.Code, w.Body)
+	}
 	f.set(func() { f.hold = nil })
 	w = httptest.NewRecorder()
 	g.Public().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/kv/k%0Aforged", nil))

@@ -144,8 +144,11 @@ func (x *exchange) end(start time.Time, panicked any) {
 	if panicked != nil && panicked != any(http.ErrAbortHandler) {
 		x.g.cfg.Log.Error("http handler panicked", "request", x.id, "err", panicked, "stack", string(debug.Stack()))
 		if x.w.status == 0 {
-			newFault(500, "internal", "internal error", "the request could not be carried out; the node's log says why under this request id").
-				write(x.w, x.r, x.id)
+			f := newFault(500, "internal", "internal error", "the request could not be carried out; the node's log says why under this request id")
+			if f.open = true; x.changes() {
+				f = f.ofWrite(x.g.cfg.Replicas, 0)
+			}
+			f.write(x.w, x.r, x.id)
 		}
 	}
 	took := time.Since(start)

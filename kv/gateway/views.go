@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -106,10 +107,17 @@ func (x *exchange) lookup(text string, byID bool) (Lookup, error) {
 
 // leaveNode answers POST /v1/node/leave.
 func leaveNode(x *exchange) error {
-	if err := x.g.node.Leave(x.r.Context()); err != nil {
-		return err
+	err := x.g.node.Leave(x.r.Context())
+	info := x.g.describe()
+	switch {
+	case err == nil:
+		return x.json(http.StatusAccepted, info)
+	case errors.Is(err, ErrNotMember) && (info.State == "starting" || info.State == "joining"):
+		f := faultOf(err)
+		f.Status, f.Retry = http.StatusServiceUnavailable, true // it will be a member
+		return f
 	}
-	return x.json(http.StatusAccepted, x.g.describe())
+	return err
 }
 
 // showLive answers GET /livez: the process answers requests.

@@ -2,16 +2,17 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
+
+	"dyschord/kv/gateway"
 )
 
 // linger is how long a node that has left still answers whoever asks how it went.
 const linger = time.Second
 
 // ErrNotMember is what Leave says of a node that is not a member (any more).
-var ErrNotMember = errors.New("the node is not a member of a cluster")
+var ErrNotMember = gateway.ErrNotMember
 
 func notMember(s State) error { return fmt.Errorf("leave: the node is %s: %w", s, ErrNotMember) }
 
