@@ -38,7 +38,7 @@
 //	the value is accepted by a majority: decided    propose.go: acceptAll, onAccept
 //	the decision spreads; duties of the epoch end   learn.go: spread, onTell, learn
 //	a member brings its log to the cut and begins   learn.go: install, begin
-//	who was primary in an earlier life ends that epoch  upkeep.go: causeFor, causeRestart
+//	who was primary in an earlier life ends that epoch  placement.go: causeFor, causeRestart
 //	a reconfiguration that nobody ended             upkeep.go: thaw
 //	data that others hold now is dropped            upkeep.go: sweep, inForce
 //
