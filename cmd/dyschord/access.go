@@ -10,6 +10,17 @@ import (
 	"dyschord/kv/gateway"
 )
 
+// access reads the files that settings name: the tokens and the certificate.
+func (l loaded) access() (tokens []gateway.Token, https *tls.Config, err error) {
+	if tokens, err = readTokens(l.settings.TokenFile); err != nil {
+		return nil, nil, usagef("setting %s: %w", l.show("token-file"), err)
+	}
+	if https, err = readTLS(l.settings.TLSCert, l.settings.TLSKey); err != nil {
+		return nil, nil, usagef("settings %s and %s: %w", l.show("tls-cert"), l.show("tls-key"), err)
+	}
+	return tokens, https, nil
+}
+
 // readTokens reads a token file: a line "SCOPE SECRET" for each token, empty lines
 // and those that begin with # left out.
 func readTokens(path string) ([]gateway.Token, error) {
@@ -18,14 +29,14 @@ func readTokens(path string) ([]gateway.Token, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("setting token-file: %w: name a file that can be read", err)
+		return nil, fmt.Errorf("%w: name a file that can be read", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("setting token-file: %s has mode %#o, so that others may read it: allow its owner alone (chmod 600)", path, mode)
+		return nil, fmt.Errorf("%s has mode %#o, so that others may read it: allow its owner alone (chmod 600)", path, mode)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("setting token-file: %w: name a file that can be read", err)
+		return nil, fmt.Errorf("%w: name a file that can be read", err)
 	}
 	var tokens []gateway.Token
 	for i, line := range strings.Split(string(text), "\n") {
@@ -35,12 +46,12 @@ func readTokens(path string) ([]gateway.Token, error) {
 		}
 		token, err := readToken(line)
 		if err != nil {
-			return nil, fmt.Errorf("setting token-file: %s, line %d: %w", path, i+1, err)
+			return nil, fmt.Errorf("%s, line %d: %w", path, i+1, err)
 		}
 		tokens = append(tokens, token)
 	}
 	if len(tokens) == 0 {
-		return nil, fmt.Errorf("setting token-file: %s holds no token: write lines such as `admin SECRET`", path)
+		return nil, fmt.Errorf("%s holds no token: write lines such as `admin SECRET`", path)
 	}
 	return tokens, nil
 }
@@ -64,7 +75,7 @@ func readTLS(cert, key string) (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("settings tls-cert %s and tls-key %s: %w: name a certificate and its key, both in PEM", cert, key, err)
+		return nil, fmt.Errorf("%w: name a certificate and its key, both in PEM", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }

@@ -37,7 +37,7 @@ func TestTokenFiles(t *testing.T) {
 	if _, err := read("admin 0123456789abcdef", 0o640); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others can read was taken: %v", err)
 	}
-	if _, err := readTokens(path + "none"); err == nil || !strings.Contains(err.Error(), "token-file") {
+	if _, err := readTokens(path + "none"); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	if got, err := readTokens(""); got != nil || err != nil {
@@ -45,8 +45,23 @@ func TestTokenFiles(t *testing.T) {
 	}
 }
 
-func TestCertificatesThatCannotBeRead(t *testing.T) {
-	if _, err := readTLS("none.pem", "none.key"); err == nil || !strings.Contains(err.Error(), "none.pem") {
-		t.Errorf("%v", err)
+// Files that cannot be read are refused like other settings: with the setting, its
+// value, where it was set, and what is allowed.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	for args, want := range map[string][]string{
+		"--token-file none":                      {"setting token-file none (flag --token-file)", "name a file that can be read"},
+		"--tls-cert none.pem --tls-key none.key": {"settings tls-cert none.pem (flag --tls-cert)", "none.key", "PEM"},
+		"--token-file dyschord.yaml":             {"setting token-file dyschord.yaml", "chmod 600"},
+		"--tls-cert k.yaml --tls-key k.yaml":     {"tls-key k.yaml (flag --tls-key)", "PEM"},
+	} {
+		alone(t)
+		write(t, "dyschord.yaml", "data-dir: ''")
+		write(t, "k.yaml", "no key")
+		got := dyschord(t, "", append([]string{"node"}, strings.Fields(args)...)...)
+		for _, want := range want {
+			if got.code != exitUsage || !strings.Contains(got.stderr, want) {
+				t.Errorf("%s: %+v, want exit code %d and %q", args, got, exitUsage, want)
+			}
+		}
 	}
 }

@@ -117,11 +117,7 @@ func (c *devCluster) start(ctx context.Context, gateways []net.Listener, stderr 
 	cache := store.NewCache(64 << 20)
 	defer cache.Close()
 	for i := range gateways {
-		cfg, err := c.settings.node(log.With("node", i+1))
-		if err != nil {
-			closeAll(gateways[i:])
-			return err
-		}
+		cfg := c.settings.node(log.With("node", i+1))
 		cfg.Gateway, cfg.Bound, cfg.Admin, cfg.Cache = "", gateways[i], "127.0.0.1:0", cache
 		cfg.DataDir = nodeDir(c.settings.DataDir, i+1)
 		cfg.ID = c.place(i)

@@ -34,15 +34,15 @@ func nodeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runNode(c.Context(), got.settings, c.ErrOrStderr())
+		return runNode(c.Context(), got, c.ErrOrStderr())
 	})
 	return c
 }
 
 // runNode runs a node until ctx ends or the node ends by itself.
-func runNode(ctx context.Context, s settings, stderr io.Writer) error {
-	cfg, err := s.node(newLog(s, stderr))
-	if err != nil {
+func runNode(ctx context.Context, l loaded, stderr io.Writer) (err error) {
+	cfg := l.settings.node(newLog(l.settings, stderr))
+	if cfg.Tokens, cfg.TLS, err = l.access(); err != nil {
 		return err
 	}
 	n, err := node.Start(ctx, cfg)
@@ -69,16 +69,8 @@ func newLog(s settings, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// node translates settings into what the node takes.
-func (s settings) node(log *slog.Logger) (node.Config, error) {
-	tokens, err := readTokens(s.TokenFile)
-	if err != nil {
-		return node.Config{}, err
-	}
-	https, err := readTLS(s.TLSCert, s.TLSKey)
-	if err != nil {
-		return node.Config{}, err
-	}
+// node translates settings into what the node takes, all but the content of files.
+func (s settings) node(log *slog.Logger) node.Config {
 	style, _ := lookup.ParseStyle(s.Lookup.Style) // as above
 	cfg := node.Config{
 		Cluster: s.Cluster, Algorithm: s.Algorithm, Space: s.space(),
@@ -89,7 +81,6 @@ func (s settings) node(log *slog.Logger) (node.Config, error) {
 		},
 		Listen: s.Listen, Announce: s.Announce, Bootstrap: s.Bootstrap,
 		Gateway: s.Gateway, Admin: s.Admin, Insecure: s.Insecure,
-		Tokens: tokens, TLS: https,
 		DataDir: s.DataDir,
 		Log:     log, LogRequests: s.LogRequests, LogRPC: s.LogRPC,
 		Version: thisBuild().String(),
@@ -98,7 +89,7 @@ func (s settings) node(log *slog.Logger) (node.Config, error) {
 		id, _ := s.space().Parse(s.ID) // it was checked with the other settings
 		cfg.ID = &id
 	}
-	return cfg, nil
+	return cfg
 }
 
 // String is what a person calls this build.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -156,18 +157,18 @@ func clusterSettings() []setting {
 func addressSettings() []setting {
 	return []setting{
 		{
-			key: "listen", kind: list{"MULTIADDR", multiaddress}, def: []string{"/ip4/127.0.0.1/tcp/4001"},
+			key: "listen", kind: list{"MULTIADDR", ownAddress}, def: []string{"/ip4/127.0.0.1/tcp/4001"},
 			group: "Addresses.",
 			help:  "addresses to listen on for other nodes (repeatable)",
 			about: "Addresses to listen on for other nodes, as multiaddrs: /ip4/HOST/tcp/PORT or\n/ip4/HOST/udp/PORT/quic-v1; port 0 takes any free one. Anything but loopback needs insecure:\nwhoever reaches the port can join.",
 		},
 		{
-			key: "announce", kind: list{"MULTIADDR", multiaddress}, def: []string{},
+			key: "announce", kind: list{"MULTIADDR", ownAddress}, def: []string{},
 			help:  "addresses to tell other nodes instead of those listened on (repeatable)",
 			about: "Addresses to tell other nodes, where they differ from those listened on (behind NAT, in\ncontainers). Empty: those listened on.",
 		},
 		{
-			key: "bootstrap", kind: list{"MULTIADDR", multiaddress}, def: []string{},
+			key: "bootstrap", kind: list{"MULTIADDR", memberAddress}, def: []string{},
 			help:  "addresses of members to join through (repeatable); none founds a new cluster",
 			about: "Addresses of members to join through; /p2p/PEER-ID at the end makes sure who answers. Name two\nor three. With none, a node without stored state founds a new cluster; with some, it never does:\nit keeps trying until one answers.",
 		},
@@ -303,9 +304,43 @@ func hexID(s string) error {
 	return nil
 }
 
-func multiaddress(s string) error {
-	if _, err := multiaddr.NewMultiaddr(s); err != nil {
-		return fmt.Errorf("is not a multiaddr: the form is /ip4/127.0.0.1/tcp/4001 or /dns4/host/tcp/4001/p2p/PEER-ID")
+// Kinds of multiaddrs, by what is written at their end.
+func ownAddress(s string) error {
+	form, err := addressForm(s)
+	switch {
+	case err != nil:
+		return err
+	case strings.HasSuffix(form, "/p2p"):
+		return fmt.Errorf("names a peer, which is this node itself: leave /p2p/ and what follows out")
 	}
 	return nil
+}
+
+func memberAddress(s string) error {
+	form, err := addressForm(s)
+	switch {
+	case err != nil:
+		return err
+	case strings.Contains(form, "/udp") && !strings.HasSuffix(form, "/p2p"):
+		return fmt.Errorf("does not say who is there: over UDP, /p2p/PEER-ID is needed at the end")
+	}
+	return nil
+}
+
+// addressForm checks that nodes can speak over a multiaddr and returns the names of
+// its protocols.
+func addressForm(s string) (string, error) {
+	addr, err := multiaddr.NewMultiaddr(s)
+	if err != nil {
+		return "", fmt.Errorf("is not a multiaddr: the form is /ip4/127.0.0.1/tcp/4001 or /dns4/host/tcp/4001/p2p/PEER-ID")
+	}
+	form := ""
+	for _, part := range addr {
+		form += "/" + part.Protocol().Name
+	}
+	allowed := regexp.MustCompile(`^(/ip6zone)?/(ip4|ip6|dns|dns4|dns6)/(tcp|udp/quic-v1)(/p2p)?$`)
+	if !allowed.MatchString(form) {
+		return "", fmt.Errorf("is not an address that nodes can speak over: a host (/ip4, /ip6, /dns4 or /dns6) with /tcp/PORT or /udp/PORT/quic-v1 is allowed")
+	}
+	return form, nil
 }

@@ -132,6 +132,8 @@ func TestTheFirstSettingsFileFoundIsRead(t *testing.T) {
 	}
 }
 
+const somePeer = "12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5"
+
 // Every message names the setting, where it was set, and what is allowed.
 func TestBadSettingsAreRefused(t *testing.T) {
 	for _, c := range []struct {
@@ -163,6 +165,13 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		{flag: "--insecure=maybe", want: []string{"setting insecure", "true or false"}},
 		{file: "insecure: 1", want: []string{"setting insecure", "true or false"}},
 		{flag: "--listen=127.0.0.1:4001", want: []string{"setting listen", "127.0.0.1:4001", "multiaddr"}},
+		{flag: "--listen=/ip4/127.0.0.1", want: []string{"setting listen", "(flag --listen)", `"/ip4/127.0.0.1"`, "/tcp/PORT or /udp/PORT/quic-v1"}},
+		{flag: "--listen=/ip4/127.0.0.1/udp/1", want: []string{"setting listen", "quic-v1"}},
+		{flag: "--listen=/ip4/127.0.0.1/tcp/1/ws", want: []string{"setting listen", "quic-v1"}},
+		{flag: "--listen=/ip4/127.0.0.1/tcp/1/p2p/" + somePeer, want: []string{"setting listen", "leave /p2p/"}},
+		{flag: "--announce=/ip4/127.0.0.1", want: []string{"setting announce", "quic-v1"}},
+		{file: "bootstrap: [/tcp/1]", want: []string{"setting bootstrap", "file dyschord.yaml", "quic-v1"}},
+		{flag: "--bootstrap=/ip4/127.0.0.1/udp/1/quic-v1", want: []string{"setting bootstrap", "/p2p/PEER-ID"}},
 		{file: "listen: [4001]", want: []string{"setting listen", "not text"}},
 		{file: "listen: 4001", want: []string{"setting listen", "not a list"}},
 		{file: "data-dir: 4001", want: []string{"setting data-dir", "quotes"}},
@@ -219,6 +228,7 @@ func TestWhatIsAllowedIsTaken(t *testing.T) {
 		{"--gateway=", "--admin=", "--data-dir="},
 		{"--gateway=0.0.0.0:80", "--listen=/ip4/0.0.0.0/udp/1/quic-v1", "--insecure"},
 		{"--gateway=0.0.0.0:80", "--token-file=tokens"},
+		{"--bootstrap=/dns4/host/tcp/1,/ip4/127.0.0.1/udp/1/quic-v1/p2p/" + somePeer + ",/dns6/h/tcp/2/p2p/" + somePeer},
 		{"--gateway=[::1]:0", "--listen=/ip6/::1/tcp/0,/dns4/localhost/tcp/0"},
 	} {
 		alone(t)
