@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -275,6 +277,31 @@ func TestStatusWaitsUntilHealthy(t *testing.T) {
 	got := dyschord(t, "", "status", "--wait", "1m", "--gateway", g.URL)
 	if requests := g.got(); got.code != exitDone || len(requests) != 4 { // one for the name of the cluster
 		t.Errorf("%+v after the requests %q", got, requests)
+	}
+}
+
+func TestWhatWasDoneForPrograms(t *testing.T) {
+	left := func(w http.ResponseWriter, r *http.Request) {
+		says(200, "application/json", `{"id":"0a","state":"left","peer_id":"P"}`)(w, r)
+	}
+	for args, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"put k val": {says(201, "", ""), `{"key":"k","version":7,"created":true,"size":3,"acks":"2/3"}`},
+		"delete k":  {says(204, "", ""), `{"key":"k","acks":"2/3"}`},
+		"leave":     {left, `{"id":"0a","state":"left"}`},
+	} {
+		g := fakeGateway(t, c.answer)
+		at := "--gateway"
+		if args == "leave" {
+			at = "--admin"
+		}
+		got := dyschord(t, "", append(strings.Fields(args), "--json", at, g.URL)...)
+		var line bytes.Buffer
+		if err := json.Compact(&line, []byte(got.stdout)); err != nil || line.String() != c.want || got.code != exitDone {
+			t.Errorf("%s --json: %+v, want %s", args, got, c.want)
+		}
 	}
 }
 

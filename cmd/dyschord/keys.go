@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,19 +94,20 @@ func isTerminal(r io.Reader) bool {
 // stored is the outcome of a put, for programs.
 type stored struct {
 	Key     string `json:"key"`
-	Version string `json:"version"`
-	Created bool   `json:"created"` // there was no value before
+	Version uint64 `json:"version,omitempty"` // what the value's ETag has in quotes; left out if it has something else
+	Created bool   `json:"created"`           // there was no value before
 	Size    int    `json:"size"`
 	Acks    string `json:"acks"` // replicas that had it on disk, of how many
 }
 
 func printStored(w io.Writer, key string, size int, a *answer, asJSON bool) error {
-	s := stored{key, strings.Trim(a.header.Get("ETag"), `"`), a.status == http.StatusCreated, size, a.header.Get("Dyschord-Acks")}
+	version, _ := strconv.ParseUint(strings.Trim(a.header.Get("ETag"), `"`), 10, 64) // 0: the value is stored all the same
+	s := stored{key, version, a.status == http.StatusCreated, size, a.header.Get("Dyschord-Acks")}
 	if asJSON {
 		return printJSON(w, s)
 	}
 	done, all, _ := strings.Cut(s.Acks, "/")
-	_, err := fmt.Fprintf(w, "stored %q: %s, version %s, on %s of %s replicas\n", key, count(size, "byte"), s.Version, done, all)
+	_, err := fmt.Fprintf(w, "stored %q: %s, version %d, on %s of %s replicas\n", key, count(size, "byte"), s.Version, done, all)
 	return err
 }
 
@@ -143,15 +145,22 @@ func getCommand() *cobra.Command {
 	return c
 }
 
+// deleted is the outcome of a delete, for programs.
+type deleted struct {
+	Key  string `json:"key"`
+	Acks string `json:"acks"` // as of a put
+}
+
 func deleteCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "delete KEY",
 		Short:   "Remove a key",
 		Long:    "Remove a key and its value. It is no error if there was none.",
-		Example: "  dyschord delete greeting",
+		Example: "  dyschord delete greeting\n  dyschord delete greeting --json",
 		Args:    takes(1, 1, "a key"),
 	}
 	connect := gatewayFlags(c)
+	asJSON := jsonFlag(c)
 	c.RunE = run(func(c *cobra.Command, args []string) error {
 		if err := checkKey(args[0]); err != nil {
 			return err
@@ -160,8 +169,12 @@ func deleteCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err = g.do(c.Context(), request{method: http.MethodDelete, path: keyPath(keyPrefix, args[0])}); err != nil {
+		a, err := g.do(c.Context(), request{method: http.MethodDelete, path: keyPath(keyPrefix, args[0])})
+		if err != nil {
 			return about(args[0], err)
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), deleted{args[0], a.header.Get("Dyschord-Acks")})
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "deleted %q\n", args[0])
 		return err

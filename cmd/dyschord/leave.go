@@ -16,11 +16,12 @@ func leaveCommand() *cobra.Command {
 		Long: "Ask the node with this admin listener to leave the cluster. Returns when its data is safe\n" +
 			"on other nodes; the node then exits. The last node of a cluster has nobody to hand its\n" +
 			"data to: it says so and stays.",
-		Example: "  dyschord leave --admin http://127.0.0.1:9080",
+		Example: "  dyschord leave --admin http://127.0.0.1:9080\n  dyschord leave --admin http://127.0.0.1:9080 --json",
 		Args:    takes(0, 0, "no arguments"),
 	}
 	admin := c.Flags().String("admin", "", "URL of the node's admin listener (required)")
 	token, timeout := accessFlags(c)
+	asJSON := jsonFlag(c)
 	c.RunE = run(func(c *cobra.Command, _ []string) error {
 		if *admin == "" {
 			return usagef("no node: name its admin listener with --admin, such as --admin http://127.0.0.1:9080")
@@ -32,8 +33,12 @@ func leaveCommand() *cobra.Command {
 		if _, err := g.do(c.Context(), request{method: http.MethodPost, path: "/v1/node/leave"}); err != nil {
 			return err
 		}
-		if err := g.waitLeft(c.Context()); err != nil {
+		node, err := g.waitLeft(c.Context())
+		if err != nil {
 			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), node)
 		}
 		_, err = fmt.Fprintln(c.OutOrStdout(), "the node has left: its data is on other nodes")
 		return err
@@ -41,25 +46,30 @@ func leaveCommand() *cobra.Command {
 	return c
 }
 
+// leaver is what is read of GET /v1/node while a node leaves, and what leave prints
+// for programs.
+type leaver struct {
+	ID     string `json:"id"`
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"`
+}
+
 // waitLeft follows the node's state until it has left.
-func (g *gateways) waitLeft(ctx context.Context) error {
+func (g *gateways) waitLeft(ctx context.Context) (node leaver, err error) {
 	for {
-		var node struct {
-			State  string `json:"state"`
-			Detail string `json:"detail"`
-		}
+		node = leaver{}
 		err := g.getJSON(ctx, "/v1/node", &node)
 		switch {
 		case err != nil:
-			return exitf(exitUnknown, "the node stopped answering while it was leaving: %w: see `dyschord status` at another node", err)
+			return node, exitf(exitUnknown, "the node stopped answering while it was leaving: %w: see `dyschord status` at another node", err)
 		case node.State == "left" || node.State == "stopped":
-			return nil
+			return node, nil
 		case node.State != "leaving":
-			return fmt.Errorf("the node did not leave: %s: start another node to take its data, or only stop it: its data stays in its directory", node.Detail)
+			return node, fmt.Errorf("the node did not leave: %s: start another node to take its data, or only stop it: its data stays in its directory", node.Detail)
 		}
 		select {
 		case <-ctx.Done():
-			return exitf(exitUnknown, "interrupted: the node goes on leaving")
+			return node, exitf(exitUnknown, "interrupted: the node goes on leaving")
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
