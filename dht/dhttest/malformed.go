@@ -102,7 +102,9 @@ func (g *rogue) fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			g.fill(v.Field(i))
+			if v.Type().Field(i).IsExported() { // the others are not sent
+				g.fill(v.Field(i))
+			}
 		}
 	case reflect.Slice:
 		n := g.rand.IntN(12)

@@ -27,34 +27,37 @@ func New[S comparable](env dht.Env, router Router[S], cfg *Config) *Driver[S] {
 // ErrNoRoute when nobody is left to ask, and with ctx's error when ctx ends. The
 // Route is filled as far as the lookup went, owners that had answered included.
 func (d *Driver[S]) Lookup(ctx context.Context, key dht.ID, n int) (dht.Route, error) {
-	return d.timed(ctx, key, n, func(ctx context.Context, s *search[S]) error {
-		if d.cfg.Style == Recursive {
-			return d.recursive(ctx, s)
-		}
-		s.begin()
-		return s.run(ctx)
-	})
+	return d.timed(ctx, nil, key, n)
 }
 
 // Via is an iterative [Driver.Lookup] that begins at seed instead of here: the way
 // into an overlay, or into the other part of one that was partitioned.
 func (d *Driver[S]) Via(ctx context.Context, seed dht.Peer, key dht.ID, n int) (dht.Route, error) {
-	return d.timed(ctx, key, n, func(ctx context.Context, s *search[S]) error {
-		s.beginAt(seed)
-		return s.run(ctx)
-	})
+	return d.timed(ctx, &seed, key, n)
 }
 
-// timed runs f under the overall deadline and writes the route.
-func (d *Driver[S]) timed(ctx context.Context, key dht.ID, n int, f func(context.Context, *search[S]) error) (dht.Route, error) {
+// timed looks up under the overall deadline and writes the route. It begins at seed,
+// or here if that is nil.
+func (d *Driver[S]) timed(ctx context.Context, seed *dht.Peer, key dht.ID, n int) (dht.Route, error) {
 	if n < 1 || n > dht.MaxOwners {
 		return dht.Route{Key: key}, fmt.Errorf("lookup %s: %d owners wanted: 1 to %d is allowed", key, n, dht.MaxOwners)
 	}
-	s := newSearch(d, key, n)
+	var s search[S]
+	s.init(d, key, n)
 	defer s.calls.Close()
 	limited, cancel := d.env.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
-	err := f(limited, s)
+	var err error
+	switch {
+	case seed != nil:
+		s.beginAt(*seed)
+		err = s.run(limited)
+	case d.cfg.Style == Recursive:
+		err = d.recursive(limited, &s)
+	default:
+		s.begin()
+		err = s.run(limited)
+	}
 	if err != nil && limited.Err() != nil && !errors.Is(err, dht.ErrClosed) {
 		if err = ctx.Err(); err == nil {
 			err = dht.ErrTimeout

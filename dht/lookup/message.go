@@ -31,6 +31,9 @@ type find[S comparable] struct {
 	State S      `cbor:"2,keyasint,omitempty"`
 	Role  role   `cbor:"3,keyasint,omitempty"`
 	N     uint8  `cbor:"4,keyasint"` // most candidates, and most owners, in the answer
+
+	index int16 // of the candidate in the sender's search, and which try this is:
+	try   int8  // not sent
 }
 
 // found answers find.

@@ -51,7 +51,7 @@ func (d *Driver[S]) sendOff(ctx context.Context, s *search[S]) (*arrived, error)
 	limited, cancel := d.env.WithTimeout(ctx, d.cfg.Timeout/time.Duration(d.cfg.tries()))
 	defer cancel()
 	d.pass(limited, &forward[S]{
-		Find:   find[S]{Key: s.key, State: s.all[0].State, N: s.width},
+		Find:   find[S]{Key: s.key, State: s.at(0).State, N: s.width},
 		Origin: d.env.Self(), Number: p.number,
 	})
 	s.route.Rounds++
@@ -78,17 +78,17 @@ func (d *Driver[S]) forget(p *pending) {
 func (s *search[S]) adopt(end *arrived) {
 	from := 0
 	for _, m := range end.Trail.Hops {
-		s.all = append(s.all, candidate[S]{
-			Step: Step[S]{Peer: m.Peer, Why: m.Why}, from: int16(from), hops: s.all[from].hops + 1, status: live,
+		s.enter(&candidate[S]{
+			Step: Step[S]{Peer: m.Peer, Why: m.Why}, from: int16(from), hops: s.at(from).hops + 1, status: live,
 		})
-		from = len(s.all) - 1
+		from = s.count - 1
 	}
-	last := &s.all[from]
-	last.role = atOwner
-	s.owners = append(s.owners, int16(from))
+	last := *s.at(from)
+	s.at(from).role, s.at(from).next = atOwner, nobody
+	s.owners = int16(from)
 	for _, p := range end.Owners {
 		if !p.Same(last.Peer) {
-			s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(from), role: atOwner, hops: hops(last, p)})
+			s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(from), role: atOwner, hops: hops(&last, p)})
 		}
 	}
 }

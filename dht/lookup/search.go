@@ -3,13 +3,14 @@ package lookup
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"dyschord/dht"
 )
 
 // search is one lookup at its origin: a tree of candidates, each named by another.
+// It lives on the stack of the activity that looks up, with room for what most
+// lookups meet, so that a lookup leaves next to nothing to the garbage collector.
 type search[S comparable] struct {
 	d     *Driver[S]
 	key   dht.ID
@@ -17,26 +18,35 @@ type search[S comparable] struct {
 	width uint8 // candidates per answer
 	calls dht.Calls
 
-	all      []candidate[S] // in the order of naming; 0 is the origin
-	steps    []int16        // indices of candidates of the approach, nearest first
-	owners   []int16        // indices of named owners, best first
-	inFlight int            // requests whose answer matters
-	waited   bool           // since the last round of requests
+	// Candidates in the order of naming; 0 is the origin. No slice refers to few, which
+	// would make the search move to the heap.
+	few    [few]candidate[S]
+	more   []candidate[S]
+	count  int
+	steps  int16 // first candidate of the approach, the nearest one
+	owners int16 // first named owner, the best one
+
+	inFlight int  // requests whose answer matters
+	waited   bool // since the last round of requests
 	began    time.Time
 	route    dht.Route
 }
 
+const (
+	few    = 40
+	nobody = -1 // ends a list of candidates
+)
+
 // candidate is a peer that was named, and how it has turned out.
 type candidate[S comparable] struct {
 	Step[S]
-	req     dht.Message   // in flight
-	sent    time.Duration // when, since the search began
-	latency time.Duration
-	from    int16 // index of who named it
-	hops    int16 // moves from the origin to it
-	tries   int8
-	role    role
-	status  status
+	took   time.Duration // until it answered; while it is asked, when that began in the search
+	from   int16         // index of who named it
+	next   int16         // in its list: steps or owners
+	hops   uint8         // moves from the origin to it
+	tries  int8
+	role   role
+	status status
 }
 
 type status uint8
@@ -51,16 +61,32 @@ const (
 // maxCandidates bounds what answers can make a search remember.
 const maxCandidates = 1024
 
-func newSearch[S comparable](d *Driver[S], key dht.ID, n int) *search[S] {
-	return &search[S]{
-		d: d, key: key, n: n,
-		width: uint8(max(n, d.cfg.Redundancy)),
-		calls: d.env.Calls(),
-		all:   make([]candidate[S], 1, 1+3*d.cfg.Redundancy),
-		steps: make([]int16, 0, 3*d.cfg.Redundancy),
-		began: d.env.Now(),
-		route: dht.Route{Key: key},
+// init begins s, which is empty.
+func (s *search[S]) init(d *Driver[S], key dht.ID, n int) {
+	s.d, s.key, s.n = d, key, n
+	s.width = uint8(max(n, d.cfg.Redundancy))
+	s.calls = d.env.Calls()
+	s.steps, s.owners = nobody, nobody
+	s.began = d.env.Now()
+	s.route.Key = key
+}
+
+// at is candidate i.
+func (s *search[S]) at(i int) *candidate[S] {
+	if i < few {
+		return &s.few[i]
 	}
+	return &s.more[i-few]
+}
+
+// enter makes c the next candidate.
+func (s *search[S]) enter(c *candidate[S]) {
+	if s.count < few {
+		s.few[s.count] = *c
+	} else {
+		s.more = append(s.more, *c)
+	}
+	s.count++
 }
 
 // begin starts with what the origin knows.
@@ -77,7 +103,7 @@ func (s *search[S]) beginAt(seed dht.Peer) {
 }
 
 func (s *search[S]) origin(state S) {
-	s.all[0] = candidate[S]{Step: Step[S]{Peer: s.d.env.Self(), State: state}, status: live}
+	s.enter(&candidate[S]{Step: Step[S]{Peer: s.d.env.Self(), State: state}, status: live})
 }
 
 // run asks until the owners are settled.
@@ -100,13 +126,13 @@ func (s *search[S]) run(ctx context.Context) error {
 // wait takes the next result, or gives up what is overdue.
 func (s *search[S]) wait(ctx context.Context) error {
 	oldest := -1
-	for i := range s.all {
-		if s.all[i].req != nil && (oldest < 0 || s.all[i].sent < s.all[oldest].sent) {
+	for i := range s.count {
+		if c := s.at(i); c.status == asked && (oldest < 0 || c.took < s.at(oldest).took) {
 			oldest = i
 		}
 	}
 	env, limit := s.d.env, s.d.cfg.HopTimeout
-	hop, cancel := env.WithTimeout(ctx, limit-s.elapsed()+s.all[oldest].sent)
+	hop, cancel := env.WithTimeout(ctx, limit-s.elapsed()+s.at(oldest).took)
 	defer cancel()
 	res, err := s.calls.Next(hop)
 	switch {
@@ -125,8 +151,8 @@ func (s *search[S]) elapsed() time.Duration { return s.d.env.Now().Sub(s.began) 
 
 // ended notes that nothing is awaited from candidate i any more.
 func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
-	c := &s.all[i]
-	c.req, c.latency = nil, after
+	c := s.at(i)
+	c.took = after
 	s.inFlight--
 	s.waited = true
 	return c
@@ -135,8 +161,8 @@ func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
 // settled says whether the n best owners that live have all answered.
 func (s *search[S]) settled() bool {
 	alive := 0
-	for _, i := range s.owners {
-		switch s.all[i].status {
+	for i := s.owners; i != nobody; i = s.at(int(i)).next {
+		switch s.at(int(i)).status {
 		case live:
 			if alive++; alive == s.n {
 				return true
@@ -164,8 +190,9 @@ func (s *search[S]) dispatch() {
 func (s *search[S]) pick() (next, limit int) {
 	window := max(s.n, s.d.cfg.Alpha)
 	settling := false
-	for _, i := range s.owners {
-		c := &s.all[i]
+	var c *candidate[S]
+	for i := s.owners; i != nobody; i = c.next {
+		c = s.at(int(i))
 		if c.status == dead {
 			continue
 		}
@@ -184,8 +211,8 @@ func (s *search[S]) pick() (next, limit int) {
 	if settling {
 		return -1, 0
 	}
-	for _, i := range s.steps {
-		if s.all[i].status == fresh {
+	for i := s.steps; i != nobody; i = c.next {
+		if c = s.at(int(i)); c.status == fresh {
 			return int(i), s.d.cfg.Alpha
 		}
 	}
@@ -193,14 +220,14 @@ func (s *search[S]) pick() (next, limit int) {
 }
 
 func (s *search[S]) ask(i int) {
-	c := &s.all[i]
+	c := s.at(i)
 	c.tries++
 	if c.Peer.Same(s.d.env.Self()) {
 		s.askSelf(i)
 		return
 	}
-	req := &find[S]{Key: s.key, State: c.State, Role: c.role, N: s.width}
-	c.status, c.req, c.sent = asked, req, s.elapsed()
+	req := &find[S]{Key: s.key, State: c.State, Role: c.role, N: s.width, index: int16(i), try: c.tries}
+	c.status, c.took = asked, s.elapsed()
 	if s.waited || s.route.Rounds == 0 {
 		s.route.Rounds++
 		s.waited = false
@@ -211,7 +238,7 @@ func (s *search[S]) ask(i int) {
 
 // askSelf answers from this node's own memory.
 func (s *search[S]) askSelf(i int) {
-	c := &s.all[i]
+	c := s.at(i)
 	c.status = live
 	s.absorb(i, s.d.answer(&find[S]{Key: s.key, State: c.State, Role: c.role, N: s.width}))
 }
@@ -222,12 +249,13 @@ func (s *search[S]) send(to dht.Peer, m dht.Message) {
 }
 
 func (s *search[S]) receive(res dht.Result) {
-	i := 0
-	for i < len(s.all) && s.all[i].req != res.Req {
-		i++
+	req, ok := res.Req.(*find[S])
+	if !ok {
+		return // the answer to a suspicion
 	}
-	if i == len(s.all) {
-		return // the answer to a suspicion, or one that came too late
+	i := int(req.index)
+	if c := s.at(i); c.status != asked || c.tries != req.try {
+		return // one that came too late
 	}
 	c := s.ended(i, res.RTT)
 	if !res.From.IsZero() {
@@ -250,7 +278,7 @@ func (s *search[S]) receive(res dht.Result) {
 
 // fail gives a candidate up, or leaves it for another try, and tells who named it.
 func (s *search[S]) fail(i int, err error) {
-	c := &s.all[i]
+	c := s.at(i)
 	if errors.Is(err, dht.ErrTimeout) {
 		s.route.Timeouts++
 	}
@@ -260,7 +288,7 @@ func (s *search[S]) fail(i int, err error) {
 		return
 	}
 	if c.role != atStart {
-		s.accuse(s.all[c.from].Peer, c.Peer)
+		s.accuse(s.at(int(c.from)).Peer, c.Peer)
 	}
 }
 
@@ -274,7 +302,7 @@ func (s *search[S]) accuse(namer, silent dht.Peer) {
 
 // absorb takes over the candidates that the one at index i has named.
 func (s *search[S]) absorb(i int, answer *found[S]) {
-	from := s.all[i]
+	from := *s.at(i)
 	for _, step := range answer.Steps {
 		if from.role == atStart || s.d.router.Nearer(s.key, step, from.Step) {
 			s.add(&candidate[S]{Step: step, from: int16(i), role: onTheWay, hops: hops(&from, step.Peer)})
@@ -286,7 +314,7 @@ func (s *search[S]) absorb(i int, answer *found[S]) {
 }
 
 // hops counts moves from the origin to p; a node that names itself does not move.
-func hops[S comparable](from *candidate[S], p dht.Peer) int16 {
+func hops[S comparable](from *candidate[S], p dht.Peer) uint8 {
 	if from.Peer.Same(p) {
 		return from.hops
 	}
@@ -295,26 +323,37 @@ func hops[S comparable](from *candidate[S], p dht.Peer) int16 {
 
 // add enters a candidate in its list, unless it is there or has failed already.
 func (s *search[S]) add(c *candidate[S]) {
-	if len(s.all) == maxCandidates || int(c.hops) > s.d.cfg.HopLimit {
+	if s.count == maxCandidates || int(c.hops) > s.d.cfg.HopLimit {
 		return
 	}
-	list := &s.steps
-	if c.role == atOwner {
-		list = &s.owners
-	}
-	for i := range s.all {
-		o := &s.all[i]
+	for i := range s.count {
+		o := s.at(i)
 		alike := o.Peer.Same(c.Peer) && (o.role == atOwner) == (c.role == atOwner)
 		if alike && (o.State == c.State || o.status == dead) {
 			return
 		}
 	}
-	at := len(*list)
-	for at > 0 && s.precedes(c, &s.all[(*list)[at-1]]) {
-		at--
+	s.insert(c)
+}
+
+// insert puts c into its list. It looks from the best one on: most are better than
+// all before them.
+func (s *search[S]) insert(c *candidate[S]) {
+	head := &s.steps
+	if c.role == atOwner {
+		head = &s.owners
 	}
-	*list = slices.Insert(*list, at, int16(len(s.all)))
-	s.all = append(s.all, *c)
+	before, at := nobody, *head
+	for at != nobody && !s.precedes(c, s.at(int(at))) {
+		before, at = int(at), s.at(int(at)).next
+	}
+	c.next = at
+	if before == nobody {
+		*head = int16(s.count)
+	} else {
+		s.at(before).next = int16(s.count)
+	}
+	s.enter(c)
 }
 
 // precedes says whether a is to be asked before b, both of the same list.
@@ -329,8 +368,9 @@ func (s *search[S]) precedes(a, b *candidate[S]) bool {
 // the furthest point that was reached.
 func (s *search[S]) finish() dht.Route {
 	last := 0
-	for _, i := range s.owners {
-		if c := &s.all[i]; c.status == live && len(s.route.Owners) < s.n {
+	var c *candidate[S]
+	for i := s.owners; i != nobody; i = c.next {
+		if c = s.at(int(i)); c.status == live && len(s.route.Owners) < s.n {
 			if len(s.route.Owners) == 0 {
 				last = int(i)
 			}
@@ -340,16 +380,16 @@ func (s *search[S]) finish() dht.Route {
 	if len(s.route.Owners) == 0 {
 		last = s.furthest()
 	}
-	if last > 0 && s.all[last].Peer.Same(s.all[0].Peer) {
-		last = int(s.all[last].from) // the way back to the origin is no hop
+	if last > 0 && s.at(last).Peer.Same(s.at(0).Peer) {
+		last = int(s.at(last).from) // the way back to the origin is no hop
 	}
 	s.route.Hops = s.path(last)
 	return s.route
 }
 
 func (s *search[S]) furthest() int {
-	for _, i := range s.steps {
-		if s.all[i].status == live {
+	for i := s.steps; i != nobody; i = s.at(int(i)).next {
+		if s.at(int(i)).status == live {
 			return int(i)
 		}
 	}
@@ -357,11 +397,11 @@ func (s *search[S]) furthest() int {
 }
 
 func (s *search[S]) path(last int) []dht.Hop {
-	hops := make([]dht.Hop, s.all[last].hops)
-	for i := last; i > 0; i = int(s.all[i].from) {
-		c := &s.all[i]
-		if at := c.hops; at > s.all[c.from].hops {
-			hops[at-1] = dht.Hop{Peer: c.Peer, Latency: c.latency, Why: c.Why}
+	hops := make([]dht.Hop, s.at(last).hops)
+	for i := last; i > 0; i = int(s.at(i).from) {
+		c := s.at(i)
+		if n := c.hops; n > s.at(int(c.from)).hops {
+			hops[n-1] = dht.Hop{Peer: c.Peer, Latency: c.took, Why: c.Why}
 		}
 	}
 	return hops
