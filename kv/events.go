@@ -20,7 +20,16 @@ type Synced struct {
 type Decided struct {
 	Slot  uint32
 	Epoch uint64 // the new one
-	Cause string // restart, dead, leave, grow, move, primary or frozen
+	Cause string // one of Causes
+}
+
+// Causes lists why an epoch is ended, as Decided has it.
+func Causes() []string {
+	var names []string
+	for c := causeNone + 1; c <= causeFrozen; c++ {
+		names = append(names, c.String())
+	}
+	return names
 }
 
 // Installed is the event at a node that has become a member in an epoch.

@@ -24,7 +24,7 @@ type SlotStatus struct {
 	Slot    uint32
 	Epoch   uint64     // the latest that this node knows of
 	Members []dht.Peer // of that epoch, the primary first
-	Role    string     // primary, replica, joining, frozen, former or elsewhere
+	Role    string     // one of Roles
 	Last    uint64     // the highest version in this node's log
 	// Short says that the slot has fewer live copies in force than wanted, as far as
 	// this node knows. Its primary says so, or in its place the first member that is
@@ -54,6 +54,11 @@ type Survey struct {
 	Slots           []SlotHealth   // all, by number
 	UnderReplicated int            // slots that are not Healthy
 	Complete        bool           // every member of a slot answered, and every slot was found
+}
+
+// Roles lists what a node can be to a slot, as SlotStatus has it.
+func Roles() []string {
+	return []string{"primary", "replica", "joining", "frozen", "former", "elsewhere"}
 }
 
 // Slots is this node's own view of the slots it knows of, by number. It costs no

@@ -5,13 +5,17 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"dyschord/kv"
 )
 
 // collector reads figures of the node when metrics are asked for.
 type collector struct {
 	n       *Node
-	slots   *prometheus.Desc // by role
+	keys    keys
+	slots   *prometheus.Desc // by state
 	short   *prometheus.Desc
+	held    *prometheus.Desc
 	bytes   *prometheus.Desc
 	sent    *prometheus.Desc
 	heard   *prometheus.Desc
@@ -23,8 +27,9 @@ func newCollector(n *Node) *collector {
 	desc := prometheus.NewDesc
 	return &collector{
 		n:       n,
-		slots:   desc("dyschord_slots", "Slots that this node knows of, by the part it plays in them.", []string{"role"}, nil),
+		slots:   desc("dyschord_slots", "Slots that this node knows of, by their state here.", []string{"state"}, nil),
 		short:   desc("dyschord_under_replicated_slots", "Slots with fewer live copies than wanted that this node speaks for: as their primary, or in its place. The sum over all nodes is that of GET /v1/ring.", nil, nil),
+		held:    desc("dyschord_store_keys", "Keys that this node has an entry for, those of deleted values too. In large stores slots are counted in turn.", nil, nil),
 		bytes:   desc("dyschord_store_bytes", "Bytes that the store takes, on disk or in memory.", nil, nil),
 		sent:    desc("dyschord_p2p_sent_bytes_total", "Bytes of frames sent to other nodes.", nil, nil),
 		heard:   desc("dyschord_p2p_received_bytes_total", "Bytes of frames received from other nodes.", nil, nil),
@@ -35,7 +40,7 @@ func newCollector(n *Node) *collector {
 
 // Describe lists the figures.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.slots, c.short, c.bytes, c.sent, c.heard, c.streams, c.peers} {
+	for _, d := range []*prometheus.Desc{c.slots, c.short, c.held, c.bytes, c.sent, c.heard, c.streams, c.peers} {
 		out <- d
 	}
 }
@@ -53,6 +58,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(c.slots, float64(count), role)
 	}
 	gauge(c.short, float64(short))
+	if count, ok := c.keys.count(c.n.ctx, c.n.store, c.n.cfg.Slots); ok {
+		gauge(c.held, float64(count))
+	}
 	gauge(c.bytes, float64(c.n.store.Stats().Bytes))
 	net := c.n.host.Stats()
 	counter(c.sent, net.BytesSent)
@@ -64,6 +72,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 // roles counts the slots by role, and those that lack copies.
 func (c *collector) roles() (roles map[string]int, short int) {
 	roles = map[string]int{}
+	for _, role := range kv.Roles() {
+		roles[role] = 0
+	}
 	ctx, cancel := context.WithTimeout(c.n.ctx, time.Second)
 	defer cancel()
 	err := c.n.host.Do(ctx, func(context.Context) {

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"testing"
 
+	"dyschord/kv"
 	"dyschord/kv/gateway"
+	"dyschord/kv/store"
 )
 
 // metric reads a figure off /metrics; -1 if there is none.
@@ -46,4 +49,44 @@ func TestSlotsThatLackCopiesAreCountedAsTheRingCountsThem(t *testing.T) {
 		metric, ring := lacking(nodes[:2]...)
 		return metric == 16 && ring == 16
 	})
+}
+
+func TestEveryErrorHasANameInMetrics(t *testing.T) {
+	seen := map[string]uint16{}
+	m := newMetrics("chord")
+	for code, name := range m.codes {
+		if other, twice := seen[name]; twice || name == "" {
+			t.Errorf("codes %d and %d are both %q", code, other, name)
+		}
+		seen[name] = code
+	}
+	if got := m.errorCode(fmt.Errorf("kv: get: %w", kv.ErrNotFound)); got != "not_found" {
+		t.Errorf("not found is %q", got)
+	}
+	if got := m.codeName(65535); got != "other" {
+		t.Errorf("a code from the future is %q", got)
+	}
+}
+
+func TestKeysAreCountedAndCountedAgain(t *testing.T) {
+	data := store.NewMemory(store.MemoryOptions{})
+	put := func(slot uint32, seq uint64, key string) {
+		var b store.Batch
+		b.Append(slot, store.Record{Epoch: 1, Seq: seq, Key: []byte(key)})
+		b.Index(slot, []byte(key), seq)
+		if _, err := data.Apply(&b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var k keys
+	for i, want := range []int{1, 2, 2, 3} {
+		put([]uint32{0, 3, 3, 1}[i], []uint64{1, 1, 2, 1}[i], []string{"a", "a", "a", "b"}[i])
+		if got, ok := k.count(t.Context(), data, 4); !ok || got != want {
+			t.Errorf("%d keys, %v; want %d", got, ok, want)
+		}
+	}
+	data.Close()
+	if _, ok := k.count(t.Context(), data, 4); ok {
+		t.Error("keys of a closed store were counted")
+	}
 }

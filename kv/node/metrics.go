@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -16,6 +15,7 @@ import (
 // none names a peer or a key.
 type metrics struct {
 	algorithm string
+	codes     map[uint16]string // names of errors
 
 	registry *prometheus.Registry
 	hops     *prometheus.HistogramVec // by algorithm, result
@@ -32,6 +32,7 @@ type metrics struct {
 func newMetrics(algorithm string) *metrics {
 	m := &metrics{
 		algorithm: algorithm,
+		codes:     codeNames(),
 		registry:  prometheus.NewRegistry(),
 		hops: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "dyschord_lookup_hops", Help: "Forwarding hops of a lookup; the final move to the owner counts.",
@@ -42,11 +43,11 @@ func newMetrics(algorithm string) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}, []string{"algorithm", "result"}),
 		rpcs: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dyschord_rpc_seconds", Help: "Duration of a call to another node; code 0 is a reply, others are errors.",
+			Name: "dyschord_rpc_seconds", Help: "Duration of a call to another node; code ok is a reply, others are errors.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
 		}, []string{"message", "code"}),
 		ops: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dyschord_kv_operation_seconds", Help: "Duration of an operation on a key that a client asked of this node; code 0 is success, others are errors.",
+			Name: "dyschord_kv_operation_seconds", Help: "Duration of an operation on a key that a client asked of this node; code ok is success, others are errors.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
 		}, []string{"operation", "code"}),
 		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -68,7 +69,23 @@ func newMetrics(algorithm string) *metrics {
 	}
 	m.registry.MustRegister(m.hops, m.lookups, m.rpcs, m.ops, m.fsync, m.changes, m.decided, m.copied, m.released,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.name()
 	return m
+}
+
+// name makes the series that are known beforehand begin at 0, so that the first
+// event is an increase.
+func (m *metrics) name() {
+	for _, cause := range kv.Causes() {
+		m.decided.WithLabelValues(cause)
+	}
+	for _, op := range []string{"get", "put", "delete"} {
+		m.ops.WithLabelValues(op, m.codeName(0))
+	}
+	for _, how := range []string{"ok", "no_route", "timeout", "error"} {
+		m.hops.WithLabelValues(m.algorithm, how)
+		m.lookups.WithLabelValues(m.algorithm, how)
+	}
 }
 
 // event counts e. It is called from many goroutines and does not block.
@@ -81,9 +98,9 @@ func (m *metrics) event(e dht.Event) {
 		m.hops.WithLabelValues(m.algorithm, result(e.Err)).Observe(float64(len(e.Route.Hops)))
 		m.lookups.WithLabelValues(m.algorithm, result(e.Err)).Observe(e.Route.Took.Seconds())
 	case p2p.RPCDone:
-		m.rpcs.WithLabelValues(e.Message, strconv.Itoa(int(e.Code))).Observe(e.Took.Seconds())
+		m.rpcs.WithLabelValues(e.Message, m.codeName(e.Code)).Observe(e.Took.Seconds())
 	case kv.Operated:
-		m.ops.WithLabelValues(e.Op, errorCode(e.Err)).Observe(e.Took.Seconds())
+		m.ops.WithLabelValues(e.Op, m.errorCode(e.Err)).Observe(e.Took.Seconds())
 	case kv.Synced:
 		m.fsync.Observe(e.Took.Seconds())
 		m.changes.Add(float64(e.Changes))
@@ -94,14 +111,6 @@ func (m *metrics) event(e dht.Event) {
 	case kv.Released:
 		m.released.Inc()
 	}
-}
-
-// errorCode is the code of a dht.Error, 0 for none.
-func errorCode(err error) string {
-	if err == nil {
-		return "0"
-	}
-	return strconv.Itoa(int(dht.AsError(err).Code))
 }
 
 // result is how a lookup ended, in one word.

@@ -115,13 +115,18 @@ func TestMetricsAreFedByWhatHappens(t *testing.T) {
 	nodes := served(t, 3, nil)
 	url := nodes[0].GatewayURL()
 	fetch(t, plain, "PUT", url+"/v1/kv/key", "value", 201)
+	fetch(t, plain, "GET", url+"/v1/kv/absent", "", 404)
 	fetch(t, plain, "GET", url+"/v1/lookup/key", "", 200)
 	text := fetch(t, plain, "GET", url+"/metrics", "", 200)
 	for _, want := range []string{
 		`dyschord_lookup_hops_count\{algorithm="chord",result="ok"\} [1-9]`,
-		`dyschord_rpc_seconds_count\{code="0",message="ring_read"\} [1-9]`,
-		`dyschord_kv_operation_seconds_count\{code="0",operation="put"\} 1`,
-		`dyschord_slots\{role="(primary|replica)"\} [1-9]`,
+		`dyschord_rpc_seconds_count\{code="ok",message="ring_read"\} [1-9]`,
+		`dyschord_kv_operation_seconds_count\{code="ok",operation="put"\} 1`,
+		`dyschord_slots\{state="(primary|replica)"\} [1-9]`,
+		`dyschord_slots\{state="frozen"\} 0`,
+		`dyschord_repairs_total\{cause="dead"\} 0`,
+		`dyschord_kv_operation_seconds_count\{code="ok",operation="delete"\} 0`,
+		`dyschord_kv_operation_seconds_count\{code="not_found",operation="get"\} 1`,
 		`dyschord_under_replicated_slots 0`,
 		`dyschord_store_bytes [1-9]`,
 		`dyschord_p2p_sent_bytes_total [1-9]`,
@@ -132,6 +137,7 @@ func TestMetricsAreFedByWhatHappens(t *testing.T) {
 			t.Errorf("no metric %s", want)
 		}
 	}
+	eventually(t, "the key is counted", func() bool { return nodes[0].metric(t, "dyschord_store_keys") == 1 })
 	if strings.Contains(text, nodes[1].PeerID()) || strings.Contains(text, nodes[1].ID()) {
 		t.Error("a metric names a peer")
 	}
