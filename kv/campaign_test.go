@@ -60,7 +60,7 @@ func TestStormThenCalm(t *testing.T) {
 	}
 	for _, what := range []string{
 		"crash", "restart", "crash all", "partition", "one way", "pause", "clog", "join", "leave", "left", "clock", "full disk",
-		"failed disk", "damage", "busy disk", "lost", "duplicated", "reordered", "copies of several pages", "copies given up",
+		"failed disk", "damage", "busy disk", "lost", "duplicated", "reordered", "cut", "late", "copies of several pages", "copies given up",
 		"put", "get", "delete", "unknown",
 	} {
 		if total[what] < seeds/10 {
@@ -178,6 +178,9 @@ func (st *storm) draw() {
 	if st.rng.IntN(8) == 0 {
 		f.ReorderBy = 10 * time.Second
 	}
+	f.Cut = maybe(0.01)
+	f.Late, f.LateBy = maybe(0.5), time.Duration(maybe(float64(50*time.Millisecond)))
+	f.DiskJitter = time.Duration(maybe(float64(20 * time.Millisecond)))
 	if st.rng.IntN(4) == 0 {
 		f.Duplicate = st.rng.Float64() / 2
 	}
@@ -422,6 +425,7 @@ func (st *storm) end(minimum int) {
 	st.calm = true
 	s := st.net.Stats()
 	st.count["lost"], st.count["duplicated"], st.count["reordered"] = int(s.Lost), int(s.Duplicated), int(s.Reordered)
+	st.count["cut"], st.count["late"] = int(s.Cuts), int(s.Delayed)
 	st.net.SetFaults(simnet.Faults{})
 	st.net.Heal()
 	st.net.Unclog()
