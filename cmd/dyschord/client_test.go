@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -302,6 +303,20 @@ func TestWhatWasDoneForPrograms(t *testing.T) {
 		if err := json.Compact(&line, []byte(got.stdout)); err != nil || line.String() != c.want || got.code != exitDone {
 			t.Errorf("%s --json: %+v, want %s", args, got, c.want)
 		}
+	}
+}
+
+func TestTheLongestValueIsReadInBase64(t *testing.T) {
+	body := `{"value":"` + base64.StdEncoding.EncodeToString(make([]byte, maxValue)) + `"}`
+	g := fakeGateway(t, says(200, "application/json", body))
+	if got := dyschord(t, "", "get", "k", "--json", "--gateway", g.URL); got.code != exitDone || got.stdout != body {
+		t.Errorf("exit code %d, %d bytes of %d: %s", got.code, len(got.stdout), len(body), got.stderr)
+	}
+	if got := dyschord(t, strings.Repeat("v", maxValue+1), "put", "k", "--gateway", g.URL); got.code != exitUsage || !strings.Contains(got.stderr, "16 MiB") {
+		t.Errorf("one byte more: %+v", got)
+	}
+	if got := dyschord(t, "", "config", "print", "--max-value", "16777217"); got.code != exitUsage || !strings.Contains(got.stderr, "1 to 16777216 is allowed") {
+		t.Errorf("one byte more: %+v", got)
 	}
 }
 

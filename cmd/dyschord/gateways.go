@@ -17,8 +17,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// maxBody is the most that is read of an answer or taken as a value, in bytes.
-const maxBody = 64 << 20
+// maxAnswer is the most that is read of an answer, in bytes: the longest value in
+// base64, with what is said about it.
+const maxAnswer = (maxValue+2)/3*4 + 64<<10
 
 // gateways speaks HTTP to a list of gateways and tries them in turn.
 type gateways struct {
@@ -203,12 +204,12 @@ func (g *gateways) once(ctx context.Context, base string, r request) (*answer, e
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(body) > maxBody {
-		return nil, fmt.Errorf("an answer of more than %d MiB", maxBody>>20)
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("an answer of more than %d MiB", maxAnswer>>20)
 	}
 	if resp.StatusCode >= 400 {
 		return nil, readProblem(resp, body)

@@ -68,12 +68,12 @@ func readValue(args []string, stdin io.Reader) ([]byte, error) {
 }
 
 func readAll(r io.Reader, name string) ([]byte, error) {
-	value, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	value, err := io.ReadAll(io.LimitReader(r, maxValue+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if len(value) > maxBody {
-		return nil, usagef("%s holds more than %d MiB, which no cluster takes as one value: split it", name, maxBody>>20)
+	if len(value) > maxValue {
+		return nil, usagef("%s holds more than %d MiB, which no cluster takes as one value: split it", name, maxValue>>20)
 	}
 	return value, nil
 }

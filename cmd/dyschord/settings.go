@@ -87,6 +87,9 @@ func settingTable() []setting {
 	return all
 }
 
+// maxValue is the most that max-value can be, in bytes.
+const maxValue = 16 << 20
+
 // maxDevNodes is how many nodes dev runs at most.
 const maxDevNodes = 32
 
@@ -214,9 +217,9 @@ func storageSettings() []setting {
 			about: "Directory of the node's key and data; made if missing; one node at a time. It belongs to one\ncluster and keeps its algorithm, bits, hash and slots. Empty: memory only, so that the node\nforgets everything when it stops, its identity too.",
 		},
 		{
-			key: "max-value", kind: number{min: 1, max: 64 << 20}, def: 1 << 20, dev: true,
+			key: "max-value", kind: number{min: 1, max: maxValue}, def: 1 << 20, dev: true,
 			help:  "longest value that is accepted, in bytes",
-			about: "Longest value that is accepted, in bytes, 1 to 67108864 (64 MiB). Should be the same at all\nmembers: a replica must be able to receive what another accepted.",
+			about: "Longest value that is accepted, in bytes, 1 to 16777216 (16 MiB): a value is read, sent and\nstored as a whole, so that a node has room for a few of that length at a time. Should be the\nsame at all members: a replica must be able to receive what another accepted.",
 		},
 	}
 }
