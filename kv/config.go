@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dyschord/dht"
+	"dyschord/kv/store"
 )
 
 // Config says how a node takes part in the store. Its zero value works.
@@ -24,8 +25,10 @@ type Config struct {
 	// Heartbeat is the interval between signs of life of nodes that share slots, 10 ms
 	// to 1 min. Default 1 s. A node that dies silently is replaced after about four.
 	Heartbeat time.Duration
-	// MaxValue is the longest value, in bytes, 1 to 64 MiB. Default 1 MiB. All members
-	// should agree: a replica must be able to receive what another accepted.
+	// MaxValue is the longest value, in bytes, 1 to 16 MiB. Default 1 MiB. All members
+	// should agree: a replica must be able to receive what another accepted. A value is
+	// one message and is held in memory as a whole, by each member several times; larger
+	// things are better cut into pieces.
 	MaxValue int
 	// Timeout ends an operation whose context has no earlier deadline, and so bounds
 	// how long a client waits for an unavailable slot. Default 10 s.
@@ -34,7 +37,8 @@ type Config struct {
 	// refused with ErrOverloaded. Default 4096.
 	MaxOps int
 	// MaxPending bounds the bytes of writes that a node has numbered and not yet
-	// committed; more are refused with ErrOverloaded. Default 64 MiB.
+	// committed; more are refused with ErrOverloaded. At least one write with the longest
+	// key, value and type must fit. Default 64 MiB, or four times MaxValue if that is more.
 	MaxPending int
 	// Fatal is called once, when the disk failed and the node must stop: what it wrote
 	// last may or may not be durable, so it answers nothing any more. Default: nothing
@@ -47,7 +51,7 @@ const (
 	MinSlots    = 16
 	MaxSlots    = 1 << 16
 	MaxReplicas = 9
-	maxMaxValue = 64 << 20
+	maxMaxValue = 16 << 20
 )
 
 const defaultSlots = 256
@@ -75,7 +79,7 @@ func (c Config) withDefaults() Config {
 		c.MaxOps = 4096
 	}
 	if c.MaxPending == 0 {
-		c.MaxPending = 64 << 20
+		c.MaxPending = max(64<<20, 4*c.MaxValue)
 	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) {}
@@ -100,11 +104,23 @@ func (c Config) validate() error {
 		return fmt.Errorf("kv: heartbeat is %s: 10ms to 1m is allowed", c.Heartbeat)
 	case c.MaxValue < 1 || c.MaxValue > maxMaxValue:
 		return fmt.Errorf("kv: max value is %d bytes: 1 to %d is allowed", c.MaxValue, maxMaxValue)
-	case c.Timeout < 0 || c.MaxOps < 1 || c.MaxPending < c.MaxValue:
-		return fmt.Errorf("kv: timeout %s, max ops %d and max pending %d must be positive, the last at least max value %d",
-			c.Timeout, c.MaxOps, c.MaxPending, c.MaxValue)
+	case c.Timeout < 0 || c.MaxOps < 1 || c.MaxPending < c.largestWrite():
+		return fmt.Errorf("kv: timeout %s, max ops %d and max pending %d must be positive, the last at least %d, which is a write of max value %d",
+			c.Timeout, c.MaxOps, c.MaxPending, c.largestWrite(), c.MaxValue)
 	}
 	return nil
+}
+
+// largestWrite is what the largest write takes of MaxPending.
+func (c Config) largestWrite() int {
+	return recordBytes(&store.Record{}) + MaxKey + c.MaxValue + maxType + requestIDLen + 1
+}
+
+// Place returns the slot that an identifier is in, and the first identifier of that
+// slot, which is where the overlay places it. Space and Slots must be set.
+func (c Config) Place(id dht.ID) (slot uint32, first dht.ID) {
+	slot = c.slotOf(id)
+	return slot, c.first(slot)
 }
 
 // slotOf returns the slot of an identifier: its top bits.

@@ -78,13 +78,17 @@ func TestConfigsThatAreRefused(t *testing.T) {
 		"slots is 256":      {Slots: 256, Space: dht.Space{Bits: 4}},
 		"replicas is 10":    {Replicas: 10},
 		"heartbeat is 1ms":  {Heartbeat: time.Millisecond},
-		"max value is":      {MaxValue: 1 << 30},
+		"max value is":      {MaxValue: 16<<20 + 1},
+		"at least 66":       {MaxValue: 64 << 10, MaxPending: 64<<10 + MaxKey},
 		"max pending 1 mus": {MaxPending: 1},
 		"identifier width":  {Space: dht.Space{Bits: 3}},
 	} {
 		if err := cfg.withDefaults().validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v does not say %q", cfg, err, want)
 		}
+	}
+	if cfg := (Config{MaxValue: 16 << 20}).withDefaults(); cfg.MaxPending < 4*cfg.MaxValue || cfg.validate() != nil {
+		t.Errorf("defaults for the longest values: %+v, %v", cfg, cfg.validate())
 	}
 	if cfg := (Config{Space: dht.Space{Bits: 4}}).withDefaults(); cfg.Slots != 16 || cfg.validate() != nil {
 		t.Errorf("defaults in a space of 4 bits: %+v, %v", cfg, cfg.validate())

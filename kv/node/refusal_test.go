@@ -1,9 +1,12 @@
 package node
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
+
+	"dyschord/kv"
 )
 
 func TestANodeThatHasNotJoinedCannotLeave(t *testing.T) {
@@ -38,4 +41,26 @@ func TestListenersOnLoopbackServeNoOtherNames(t *testing.T) {
 		}
 	}
 	fetch(t, plain, "POST", n.AdminURL()+"/v1/node/leave", "", 403, "Origin", "https://evil.example")
+}
+
+// What the limit allows is stored, and what is longer is refused for its length.
+func TestTheLongestValueIsStored(t *testing.T) {
+	const longest = 16 << 20
+	nodes := served(t, 3, func(c *Config) { c.MaxValue = longest })
+	value := strings.Repeat("v", longest)
+	key := strings.Repeat("k", kv.MaxKey)
+	if err := nodes[0].put(deadline(t), key, value); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if got, err := n.get(deadline(t), key); err != nil || got != value {
+			t.Errorf("%s: %d bytes, %v", n.ID(), len(got), err)
+		}
+	}
+	if err := nodes[0].put(deadline(t), key, value+"v"); !errors.Is(err, kv.ErrTooLarge) {
+		t.Errorf("one byte more: %v", err)
+	}
+	if _, err := Start(t.Context(), Config{MaxValue: longest + 1}); err == nil || !strings.Contains(err.Error(), "16777216 is allowed") {
+		t.Errorf("a limit above the highest: %v", err)
+	}
 }
