@@ -10,7 +10,7 @@ import (
 
 // search is one lookup at its origin: a tree of candidates, each named by another.
 // It lives on the stack of the activity that looks up, with room for what most
-// lookups meet, so that a lookup leaves next to nothing to the garbage collector.
+// lookups meet, so that it leaves little to the garbage collector.
 type search[S comparable] struct {
 	d     *Driver[S]
 	key   dht.ID

@@ -33,8 +33,9 @@
 //     handlers, timers and other activities, and those that are ready run in any order
 //     ([Faults].Late). Without it an activity always runs on at the instant its wait
 //     ends, which hides what real nodes do.
-//   - Disk latency, with jitter if wished: Block waits first, then does the work, so that a crash in between
-//     finds it undone. What a store keeps over a crash is up to the store.
+//   - Disk latency, with jitter if wished: Block waits first, then does the work, so
+//     that a crash in between finds it undone. What a store keeps over a crash is up to
+//     the store.
 //   - Time-outs as a real node has them (internal/rto): learnt from the round trips
 //     the node has measured, never from knowledge of the true one. A request ends once,
 //     by its first reply or by the time-out; a late reply only teaches. A request that
