@@ -67,6 +67,20 @@ func TestResolveSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Somebody takes the connection and never says a word.
+func TestResolveSaysThatNobodyAnswers(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	a := newNode(t, Config{DialTimeout: 50 * time.Millisecond})
+	_, err = a.Resolve(context.Background(), tcpAddr(mute))
+	if err == nil || !strings.Contains(err.Error(), "said nothing within 50ms") || strings.Contains(err.Error(), "closed") {
+		t.Errorf("a peer that is silent: %v", err)
+	}
+}
+
 func tcpAddr(l net.Listener) string {
 	return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
 }

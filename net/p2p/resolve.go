@@ -56,7 +56,7 @@ func (h *Host) ask(ctx context.Context, where ma.Multiaddr) (peer.ID, error) {
 	defer conn.Close()                                      //nolint:errcheck // it has served
 	defer context.AfterFunc(ctx, func() { conn.Close() })() //nolint:errcheck // it ends what waits
 	if err := mss.SelectProtoOrFail(protocol.ID(noise.ID), conn); err != nil {
-		return "", unreachable(fmt.Errorf("it does not speak libp2p with Noise: %w", err))
+		return "", h.silentOrForeign(ctx, err)
 	}
 	session, err := h.net.noise.WithSessionOptions(noise.DisablePeerIDCheck())
 	if err != nil {
@@ -64,7 +64,18 @@ func (h *Host) ask(ctx context.Context, where ma.Multiaddr) (peer.ID, error) {
 	}
 	secure, err := session.SecureOutbound(ctx, conn, "")
 	if err != nil {
-		return "", unreachable(err)
+		return "", h.silentOrForeign(ctx, err)
 	}
 	return secure.RemotePeer(), nil
+}
+
+// silentOrForeign is why a handshake failed with whoever took the connection.
+func (h *Host) silentOrForeign(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return unreachable(fmt.Errorf("it took the connection, but said nothing within %s", h.cfg.DialTimeout))
+	case ctx.Err() != nil:
+		return unreachable(ctx.Err())
+	}
+	return unreachable(fmt.Errorf("it does not speak libp2p with Noise: %w", err))
 }
