@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"math/bits"
 
 	"dyschord/dht"
 	"dyschord/kv"
@@ -75,22 +74,24 @@ func (b backend) access(p kv.Path) gateway.Access {
 
 // LookupKey looks up who the overlay names for the slot of key.
 func (b backend) LookupKey(ctx context.Context, key []byte) (gateway.Lookup, error) {
-	space := b.n.cfg.Space
-	below := space.Width() - uint(bits.TrailingZeros(uint(b.n.cfg.Slots))) // bits of an identifier within its slot
-	id := space.KeyID(key)
-	first := id.Shr(below).Shl(below)
+	id := b.n.cfg.Space.KeyID(key)
+	_, first := b.n.storing().Place(id)
 	out, err := b.lookup(ctx, first)
-	out.KeyID, out.Slot, out.SlotID = space.Format(id), uint32(id.Shr(below).Lo()), space.Format(first)
+	b.place(&out, id)
 	return out, err
 }
 
 // LookupID looks up the owners of an identifier.
 func (b backend) LookupID(ctx context.Context, id dht.ID) (gateway.Lookup, error) {
 	out, err := b.lookup(ctx, id)
-	below := b.n.cfg.Space.Width() - uint(bits.TrailingZeros(uint(b.n.cfg.Slots)))
-	out.KeyID, out.Slot = b.n.cfg.Space.Format(id), uint32(id.Shr(below).Lo())
-	out.SlotID = b.n.cfg.Space.Format(id.Shr(below).Shl(below))
+	b.place(&out, id)
 	return out, err
+}
+
+// place says which slot the identifier is in.
+func (b backend) place(out *gateway.Lookup, id dht.ID) {
+	slot, first := b.n.storing().Place(id)
+	out.KeyID, out.Slot, out.SlotID = b.n.cfg.Space.Format(id), slot, b.n.cfg.Space.Format(first)
 }
 
 func (b backend) lookup(ctx context.Context, id dht.ID) (out gateway.Lookup, err error) {
@@ -187,11 +188,11 @@ func (b backend) Ready(ctx context.Context) []gateway.Check { return b.n.Checks(
 
 // Leave begins to leave. Describe shows how it goes.
 func (b backend) Leave(context.Context) error {
-	if b.n.now.move(Ready, Leaving) {
+	state, ok := b.n.now.move(Ready, Leaving)
+	switch {
+	case ok:
 		b.n.asked <- struct{}{} // there is room: it is sent once for each time the state becomes Leaving
-		return nil
-	}
-	if state, _ := b.n.now.get(); state != Leaving && state != Left {
+	case state != Leaving && state != Left:
 		return notMember(state)
 	}
 	return nil

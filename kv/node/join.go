@@ -97,7 +97,7 @@ func (n *Node) joinOnce(ctx context.Context) error {
 	case err == nil && (len(seeds) > 0 || len(failures) == 0), ctx.Err() != nil:
 		return err
 	case errors.Is(err, dht.ErrTaken):
-		return &Refused{By: "the cluster", Why: fmt.Sprintf("identifier %s is taken by another node", n.ID())}
+		return &Refused{By: "the cluster", Why: fmt.Sprintf("identifier %s is taken by another node", n.ID()), cause: dht.ErrTaken}
 	case err != nil:
 		failures = append(failures, err.Error())
 	}
@@ -147,9 +147,18 @@ func (n *Node) refusal(peers []dht.Peer, since time.Time) error {
 	for _, r := range n.host.Refusals() {
 		for _, p := range peers {
 			if r.When.After(since) && r.PeerID == n.host.PeerIDOf(p) {
-				return &Refused{By: r.Addr, Why: r.Reason}
+				return &Refused{By: r.Addr, Why: r.Reason, cause: causeOf(r.Reason)}
 			}
 		}
+	}
+	return nil
+}
+
+// causeOf is the error behind a refusal, which crosses the wire in words: they begin
+// with the name of what is wrong, and an identifier is no setting that could differ.
+func causeOf(reason string) error {
+	if strings.HasPrefix(reason, "identifier ") {
+		return dht.ErrTaken
 	}
 	return nil
 }
@@ -158,7 +167,13 @@ func (n *Node) refusal(peers []dht.Peer, since time.Time) error {
 type Refused struct {
 	By  string // its address
 	Why string // what differs, with both values
+
+	cause error
 }
+
+// Unwrap returns dht.ErrTaken if another node has the identifier, and nil if the
+// settings differ.
+func (r *Refused) Unwrap() error { return r.cause }
 
 // Error names the member and what differs.
 func (r *Refused) Error() string { return fmt.Sprintf("refused by %s: %s", r.By, r.Why) }

@@ -20,8 +20,7 @@ func notMember(s State) error { return fmt.Errorf("leave: the node is %s: %w", s
 // node then ends. With an error it is still a member and goes on: kv.ErrLastNode if
 // there is nobody to take the data, ctx's error if the others took too long.
 func (n *Node) Leave(ctx context.Context) error {
-	if !n.now.move(Ready, Leaving) {
-		state, _ := n.now.get()
+	if state, ok := n.now.move(Ready, Leaving); !ok {
 		return notMember(state)
 	}
 	return n.handOver(ctx)
@@ -31,8 +30,7 @@ func (n *Node) Leave(ctx context.Context) error {
 func (n *Node) handOver(ctx context.Context) error {
 	n.log.Info("leaving")
 	if err := n.inside(ctx, n.kv.Leave); err != nil {
-		if n.now.move(Leaving, Ready) {
-			n.now.complain(err.Error())
+		if _, ok := n.now.moveBecause(Leaving, Ready, err.Error()); ok {
 			n.log.Warn("still a member", "err", err)
 		}
 		return err

@@ -365,7 +365,7 @@ func TestAnIdentifierTakenTwiceIsRefused(t *testing.T) {
 		cfg.Bootstrap = via.Addrs()
 		n := start(t, cfg)
 		eventually(t, "the node ends", func() bool { return ended(n) })
-		if err := n.Err(); err == nil || !strings.Contains(err.Error(), "identifier 3 is taken") {
+		if err := n.Err(); err == nil || !errors.Is(err, dht.ErrTaken) || !strings.Contains(err.Error(), "identifier 3 is taken") {
 			t.Errorf("via %s: the node ended with %v", via.ID(), err)
 		}
 	}

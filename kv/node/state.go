@@ -29,15 +29,20 @@ func (c *condition) set(s State) {
 	c.state, c.trouble = s, ""
 }
 
-// move changes the state if it is from now, and says whether it was.
-func (c *condition) move(from, to State) bool {
+// move changes the state if it is from now, and says whether it was; else it tells
+// which it is.
+func (c *condition) move(from, to State) (was State, ok bool) { return c.moveBecause(from, to, "") }
+
+// moveBecause is move with the trouble that led to it, which stays until the state
+// changes again.
+func (c *condition) moveBecause(from, to State, why string) (was State, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != from {
-		return false
+		return c.state, false
 	}
-	c.state, c.trouble = to, ""
-	return true
+	c.state, c.trouble = to, why
+	return from, true
 }
 
 func (c *condition) complain(why string) {
