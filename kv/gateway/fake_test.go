@@ -28,6 +28,7 @@ type fake struct {
 	acks    int                       // got by writes that fail
 	hold    func(ctx context.Context) // called by every operation
 	checks  []Check
+	checked int
 	left    int
 	looked  string
 	state   string // ready if empty
@@ -128,6 +129,7 @@ func (f *fake) Describe() NodeInfo {
 func (f *fake) Ready(context.Context) []Check {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.checked++
 	return f.checks
 }
 

@@ -13,6 +13,7 @@ type Gateway struct {
 	cfg       Config
 	node      Backend
 	metrics   *metrics
+	readiness readiness
 	routes    []*route
 	tokens    []digest
 	strangers *http.CrossOriginProtection
@@ -33,7 +34,10 @@ func New(cfg Config, node Backend) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, node: node, routes: routes(), inFlight: make(chan struct{}, cfg.MaxInFlight)}
+	g := &Gateway{
+		cfg: cfg, node: node, routes: routes(), inFlight: make(chan struct{}, cfg.MaxInFlight),
+		readiness: readiness{turn: make(chan struct{}, 1)},
+	}
 	for _, token := range cfg.Tokens {
 		g.tokens = append(g.tokens, digest{sha256.Sum256([]byte(token.Secret)), token.Scope})
 	}

@@ -302,6 +302,7 @@ func TestHealth(t *testing.T) {
 		t.Errorf("ready says %q", r.body)
 	}
 	f.set(func() { f.checks = append(f.checks, Check{Name: "lookup", Why: "nobody answers"}) })
+	s = start(t, Config{}, f)
 	if r := send(t, s, http.MethodGet, "/readyz", nil).want(t, 503); string(r.body) != "not ready\n" {
 		t.Errorf("not ready says %q", r.body)
 	}
@@ -324,6 +325,35 @@ func TestAdminRoutes(t *testing.T) {
 	f.set(func() { f.err = dht.ErrRejected })
 	if p := send(t, s, http.MethodPost, "/v1/node/leave", nil).wantProblem(t, 500, "internal"); p.Outcome != "" {
 		t.Errorf("leaving writes no value: %+v", p)
+	}
+}
+
+// A check costs messages, and health checks are asked for by anybody.
+func TestReadinessIsCheckedNowAndThen(t *testing.T) {
+	f := newFake()
+	f.checks = []Check{{Name: "joined", OK: true}}
+	g, err := New(Config{}, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.ready(t.Context())
+	g.readiness.until = time.Now().Add(time.Hour)
+	for range 9 {
+		if checks := g.ready(t.Context()); len(checks) != 1 || !checks[0].OK || f.checked != 1 {
+			t.Fatalf("checked %d times: %v", f.checked, checks)
+		}
+	}
+	g.readiness.until = time.Now()
+	f.checks[0].OK = false
+	if checks := g.ready(t.Context()); checks[0].OK || f.checked != 2 || time.Until(g.readiness.until) > checkEvery {
+		t.Errorf("checked %d times: %v, until %s", f.checked, checks, g.readiness.until)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	g.readiness.until = time.Now()
+	g.ready(gone)
+	if !g.readiness.until.Before(time.Now()) {
+		t.Error("the checks of a client that went away are kept")
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html"
@@ -131,7 +132,7 @@ func showReady(x *exchange) error {
 	}
 	status, verdict := http.StatusOK, "ok\n"
 	var lines strings.Builder
-	for _, c := range x.g.node.Ready(x.r.Context()) {
+	for _, c := range x.g.ready(x.r.Context()) {
 		if c.OK {
 			fmt.Fprintf(&lines, "[+] %s ok\n", c.Name)
 			continue
@@ -143,6 +144,37 @@ func showReady(x *exchange) error {
 		verdict = lines.String() + verdict
 	}
 	return x.text(status, verdict)
+}
+
+// checkEvery is how often the node's checks are run at most: they cost messages, and
+// health checks are answered without limit and without a token.
+const checkEvery = time.Second
+
+// readiness is the result of the last checks.
+type readiness struct {
+	turn   chan struct{} // held by whoever reads or renews it
+	checks []Check
+	until  time.Time
+}
+
+// ready runs the node's checks, or says how the last ones went if that is not long
+// ago. Whoever asks meanwhile waits for the same result.
+func (g *Gateway) ready(ctx context.Context) []Check {
+	r := &g.readiness
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return []Check{{Name: "checks", Why: "they take too long: " + ctx.Err().Error()}}
+	}
+	if now := time.Now(); now.Before(r.until) {
+		return r.checks
+	}
+	checks := g.node.Ready(ctx)
+	if ctx.Err() == nil { // else it is this client's failure
+		r.checks, r.until = checks, time.Now().Add(checkEvery)
+	}
+	return checks
 }
 
 func (x *exchange) text(status int, text string) error {
