@@ -116,13 +116,6 @@ func (c Config) largestWrite() int {
 	return recordBytes(&store.Record{}) + MaxKey + c.MaxValue + maxType + requestIDLen + 1
 }
 
-// Place returns the slot that an identifier is in, and the first identifier of that
-// slot, which is where the overlay places it. Space and Slots must be set.
-func (c Config) Place(id dht.ID) (slot uint32, first dht.ID) {
-	slot = c.slotOf(id)
-	return slot, c.first(slot)
-}
-
 // slotOf returns the slot of an identifier: its top bits.
 func (c Config) slotOf(id dht.ID) uint32 {
 	return uint32(id.Shr(c.Space.Width() - c.slotBits()).Lo())
