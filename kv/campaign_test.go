@@ -82,7 +82,6 @@ type storm struct {
 	values  int
 	clients int
 	chain   map[slotEpoch]*configuration
-	cut     func(from, to *simnet.Node) bool
 }
 
 const (

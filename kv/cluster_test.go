@@ -58,10 +58,6 @@ func (d moody) Apply(b *store.Batch) (store.Commit, error) {
 
 type option func(*cluster, *simnet.Config)
 
-func withFaults(f simnet.Faults) option {
-	return func(_ *cluster, s *simnet.Config) { s.Faults = f }
-}
-
 // withChord runs the cluster on Chord instead of an overlay that knows everything.
 func withChord(t testing.TB) option {
 	f, err := overlays.New("chord", overlays.Config{})

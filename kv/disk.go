@@ -66,7 +66,7 @@ func (n *Node) sync(ctx context.Context) {
 			started := n.env.Now()
 			if err := n.env.Block(ctx, commit.Wait); err != nil {
 				if ctx.Err() == nil && !errors.Is(err, dht.ErrClosed) {
-					n.fail(err)
+					_ = n.fail(err) // those who wait hear of it
 				}
 				n.disk.waiting = nil
 				return

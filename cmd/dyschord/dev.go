@@ -64,7 +64,7 @@ func (c *devCluster) run(ctx context.Context, addresses []string, stderr io.Writ
 	}
 	fmt.Fprintf(c.stdout, "Starting %s on this machine ...\n", count(c.settings.Nodes, "node"))
 	began := time.Now()
-	defer c.close()
+	defer func() { _ = c.close() }() // a second time, where the first one said how it went
 	if err := c.start(ctx, gateways, stderr); err != nil {
 		return err
 	}

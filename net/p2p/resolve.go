@@ -53,8 +53,8 @@ func (h *Host) ask(ctx context.Context, where ma.Multiaddr) (peer.ID, error) {
 	if err != nil {
 		return "", unreachable(err)
 	}
-	defer conn.Close()                                      //nolint:errcheck // it has served
-	defer context.AfterFunc(ctx, func() { conn.Close() })() //nolint:errcheck // it ends what waits
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := mss.SelectProtoOrFail(protocol.ID(noise.ID), conn); err != nil {
 		return "", h.silentOrForeign(ctx, err)
 	}

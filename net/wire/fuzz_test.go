@@ -2,14 +2,13 @@ package wire
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"encoding/hex"
 
 	"dyschord/dht"
 )
