@@ -45,17 +45,20 @@ func slope(all []footprint, figure func(footprint) int) float64 {
 }
 
 // Nothing may stay behind of an operation, or of a node that came and went, but what
-// is known and bounded: each slot remembers its last 1,024 requests, which the
-// operations before the first measurement fill, and contacts of former members are
-// kept for ten minutes, some kilobytes for each. Takes 40 s on two cores.
+// is known and bounded: each slot remembers its last 1,024 requests, and contacts of
+// former members are kept for ten minutes, some kilobytes for each. What fills up in
+// the beginning does so before the first measurement. Takes 30 s on two cores.
 func TestTheFootprintIsFlatOverOperationsAndMoves(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 40 s")
+		t.Skip("takes 30 s")
 	}
 	nodes := cluster(t, 3, "")
 	settled(t, nodes...)
-	const keys, rounds, warm = 500, 20, 40_000
+	const keys, rounds, warm, warmMoves = 500, 20, 80_000, 20
 	operate(t, nodes, keys, warm)
+	for range warmMoves {
+		comeAndGo(t, nodes)
+	}
 	var all []footprint
 	for round := range rounds {
 		operate(t, nodes, keys, *soakOps/rounds)
@@ -75,8 +78,11 @@ func TestTheFootprintIsFlatOverOperationsAndMoves(t *testing.T) {
 	}
 }
 
+// A node that stays behind is more than a megabyte, and a thousand operations go with
+// each move: the gate sees 24 bytes that one of them leaves. Between runs the figure
+// differs by some 7 KB, which is what the collector happens to find.
 const (
-	maxHeapSlope      = 8 << 10 // bytes for each move and the operations that go with it
+	maxHeapSlope      = 24 << 10 // bytes for each move and the operations that go with it
 	maxGoroutineSlope = 0.1
 )
 
