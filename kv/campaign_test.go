@@ -55,8 +55,8 @@ func TestStormThenCalm(t *testing.T) {
 		}
 	})
 	t.Logf("totals: %v", total)
-	if seeds < 10 || t.Failed() {
-		return
+	if seeds < 50 || t.Failed() {
+		return // each seed draws which faults it has: a few seeds need not have them all
 	}
 	for _, what := range []string{
 		"crash", "restart", "crash all", "partition", "one way", "pause", "clog", "join", "leave", "left", "clock", "full disk",
