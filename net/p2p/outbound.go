@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type outbound struct {
 	armed   time.Time   // when that is; zero: not set
 	used    time.Time
 	probed  time.Time // when a probe was sent last
+	backed  time.Time // when the time-outs were doubled last
 
 	active   atomic.Int32  // pending calls that somebody waits for
 	heard    atomic.Int64  // unix nanoseconds of the last frame
@@ -140,8 +142,14 @@ func (o *outbound) expire() {
 	}
 	due := o.takeDue(now)
 	lost := o.check(now, len(due) > 0 || o.active.Load() > 0)
+	// One silence, however many wait in it: what was sent before it was noticed, and is
+	// due a little later, says nothing new.
+	silence := slices.ContainsFunc(due, func(d over) bool { return d.x.sent.After(o.backed) })
+	if silence {
+		o.backed = now
+	}
 	o.l.mu.Unlock()
-	if len(due) > 0 { // one silence, however many wait
+	if silence {
 		o.l.times.gaveUp()
 	}
 	for _, d := range due {
