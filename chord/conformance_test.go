@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 			}
 			return chord.Factory(chord.Config{Space: v.Space, Successors: v.Neighbours, Lookup: lookup.Config{Style: style}})
 		},
-		Oracle:     dhttest.Successors,
+		Oracle:     dht.Successors,
 		MaxHops:    func(int) int { return 8 },
 		Neighbours: 8,
 	})

@@ -27,7 +27,7 @@ func TestMeanHopsOfAPerfectRing(t *testing.T) {
 	}
 	sum, count := 0, 0
 	for seed := range uint64(4) {
-		c := dhttest.NewCluster(t, simnet.Config{Seed: seed + 1}, factory, dhttest.Successors)
+		c := dhttest.NewCluster(t, simnet.Config{Seed: seed + 1}, factory, dht.Successors)
 		c.Prefill(1024)
 		for i, m := range c.Members {
 			key := dht.Space{}.KeyID([]byte{byte(seed), byte(i), byte(i >> 8)})

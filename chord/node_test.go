@@ -21,7 +21,7 @@ func cluster(t *testing.T, world simnet.Config, cfg chord.Config) *dhttest.Clust
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dhttest.NewCluster(t, world, factory, dhttest.Successors)
+	return dhttest.NewCluster(t, world, factory, dht.Successors)
 }
 
 // A node that has not joined knows nothing; a node that joined through it would be

@@ -89,7 +89,7 @@ func (s *stage) build(d *datadriven.TestData) {
 		d.Fatalf(s.t, "%v", err)
 	}
 	world := simnet.Config{Seed: 1, Space: s.space, Latency: simnet.Constant(10 * time.Millisecond), CheckCodec: true}
-	s.c = dhttest.NewCluster(s.t, world, factory, dhttest.Successors)
+	s.c = dhttest.NewCluster(s.t, world, factory, dht.Successors)
 }
 
 func (s *stage) join(d *datadriven.TestData) string {

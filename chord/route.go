@@ -1,6 +1,8 @@
 package chord
 
 import (
+	"time"
+
 	"dyschord/dht"
 	"dyschord/dht/lookup"
 )
@@ -45,6 +47,9 @@ func (r *router) Before(key dht.ID, a, b dht.Peer) bool {
 	s := r.cfg.space
 	return s.Sub(a.ID, key).Less(s.Sub(b.ID, key))
 }
+
+// Answered is no news: fingers are chosen by their place alone.
+func (r *router) Answered(dht.Peer, time.Duration) {}
 
 // Suspect has p probed, if this node holds it: nobody can make it probe others.
 func (r *router) Suspect(p dht.Peer) {

@@ -30,7 +30,7 @@ func bytesPerNode(t testing.TB, n int) uint64 {
 		t.Fatal(err)
 	}
 	before := heap()
-	c := dhttest.NewCluster(t, simnet.Config{Seed: 1}, factory, dhttest.Successors)
+	c := dhttest.NewCluster(t, simnet.Config{Seed: 1}, factory, dht.Successors)
 	c.Prefill(n)
 	c.Net.RunFor(12 * time.Second)
 	used := (heap() - before) / uint64(n)
@@ -57,7 +57,7 @@ func BenchmarkUpkeep(b *testing.B) {
 				b.Fatal(err)
 			}
 			before := heap()
-			c := dhttest.NewCluster(b, simnet.Config{Seed: 1}, factory, dhttest.Successors)
+			c := dhttest.NewCluster(b, simnet.Config{Seed: 1}, factory, dht.Successors)
 			c.Prefill(n)
 			c.Net.RunFor(5 * time.Second)
 			events := c.Net.Stats().Events

@@ -83,7 +83,7 @@ type Route struct {
 	Key      ID
 	Owners   []Peer        // best first
 	Hops     []Hop         // in order; the last is the first owner, if that is another node
-	Rounds   int           // times the origin waited for answers one after another
+	Rounds   int           // longest chain of requests that each waited for an answer to one before
 	Messages int           // requests sent, repeated ones included
 	Timeouts int           // requests that were given up
 	Took     time.Duration // from the call to the return of Lookup

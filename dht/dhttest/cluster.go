@@ -18,7 +18,7 @@ type Cluster struct {
 	Members []*Member // in the order of adding, dead ones too
 	space   dht.Space
 	factory dht.Factory
-	oracle  Oracle
+	oracle  dht.Ownership
 	check   func(*Cluster) error // nil: nothing is asserted while the world runs
 	checked time.Duration        // when, last
 }
@@ -38,7 +38,7 @@ type Member struct {
 const everyStep = 16
 
 // NewCluster makes an empty cluster of cfg, closed with the test.
-func NewCluster(tb testing.TB, cfg simnet.Config, factory dht.Factory, oracle Oracle) *Cluster {
+func NewCluster(tb testing.TB, cfg simnet.Config, factory dht.Factory, oracle dht.Ownership) *Cluster {
 	c := &Cluster{tb: tb, Net: simnet.New(cfg), space: cfg.Space, factory: factory, oracle: oracle}
 	tb.Cleanup(c.Net.Close)
 	return c
@@ -205,16 +205,5 @@ func (c *Cluster) Lookup(m *Member, key dht.ID, n int) (dht.Route, error) {
 
 // Owners is what the oracle says of the live members.
 func (c *Cluster) Owners(key dht.ID, n int) []dht.Peer {
-	return c.oracle(c.space, peers(c.Live()), key, n)
-}
-
-// Oracle knows all members, sorted by identifier, and names the n owners of key,
-// best first.
-type Oracle func(s dht.Space, members []dht.Peer, key dht.ID, n int) []dht.Peer
-
-// Successors is the oracle of ring overlays: the first n members from key on.
-func Successors(s dht.Space, members []dht.Peer, key dht.ID, n int) []dht.Peer {
-	byDistance := slices.Clone(members)
-	slices.SortFunc(byDistance, func(a, b dht.Peer) int { return s.Sub(a.ID, key).Cmp(s.Sub(b.ID, key)) })
-	return byDistance[:min(n, len(byDistance))]
+	return c.oracle(peers(c.Live()), key, n)
 }

@@ -6,7 +6,7 @@
 //	func TestConformance(t *testing.T) {
 //		dhttest.TestOverlay(t, dhttest.Options{
 //			New:        func(v dhttest.Variant) (dht.Factory, error) { ... },
-//			Oracle:     dhttest.Successors,
+//			Oracle:     dht.Successors,
 //			MaxHops:    func(n int) int { return 8 },
 //			Neighbours: 8,
 //		})

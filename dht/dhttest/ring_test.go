@@ -23,7 +23,7 @@ func (*fake) Prefill([]dht.Peer)       {}
 
 // ideal is a ring of six with two successors each, which every checker accepts.
 func ideal(t *testing.T) (*Cluster, []*fake) {
-	c := NewCluster(t, simnet.Config{Space: dht.Space{Bits: 8}}, func(dht.Env) dht.Overlay { return &fake{} }, Successors)
+	c := NewCluster(t, simnet.Config{Space: dht.Space{Bits: 8}}, func(dht.Env) dht.Overlay { return &fake{} }, dht.Successors)
 	for id := range uint64(6) {
 		c.PrefillID(10 * id).Joined = true
 	}

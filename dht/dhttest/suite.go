@@ -16,7 +16,7 @@ type Options struct {
 	// New makes the overlay in one variant.
 	New func(Variant) (dht.Factory, error)
 	// Oracle names the right owners.
-	Oracle Oracle
+	Oracle dht.Ownership
 	// MaxHops is the most forwarding hops a lookup may take in a converged overlay
 	// of n nodes.
 	MaxHops func(n int) int

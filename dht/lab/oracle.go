@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"fmt"
 	"slices"
 
 	"dyschord/dht"
@@ -11,29 +10,7 @@ import (
 // member from the return of Join (or its Prefill) to its crash.
 type oracle struct {
 	members []dht.Peer // by ID
-	rule    rule
-}
-
-// rule names the owners of a key among all members, best first.
-type rule func(members []dht.Peer, key dht.ID, n int) []dht.Peer
-
-// ruleOf is the algorithm's definition of ownership.
-func ruleOf(algorithm string) (rule, error) {
-	switch algorithm {
-	case "chord", "koorde":
-		return successors, nil
-	}
-	return nil, fmt.Errorf("no rule says who owns a key in algorithm %q", algorithm)
-}
-
-// successors are the first members from key on, clockwise.
-func successors(members []dht.Peer, key dht.ID, n int) []dht.Peer {
-	owners := make([]dht.Peer, 0, n)
-	at, _ := position(members, key)
-	for i := range min(n, len(members)) {
-		owners = append(owners, members[(at+i)%len(members)])
-	}
-	return owners
+	rule    dht.Ownership
 }
 
 func position(members []dht.Peer, id dht.ID) (int, bool) {

@@ -117,9 +117,6 @@ func (s Scenario) Validate() error {
 			errs = append(errs, fmt.Errorf("%s %v: 0 and more is allowed", d.name, d.value))
 		}
 	}
-	if _, err := ruleOf(s.Algorithm); err != nil {
-		errs = append(errs, err)
-	}
 	if _, err := overlays.New(s.Algorithm, s.Overlay); err != nil {
 		errs = append(errs, err)
 	}

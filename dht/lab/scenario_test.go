@@ -39,7 +39,7 @@ func withBits(s Scenario, bits int) Scenario {
 }
 
 func TestOracleFollowsMembership(t *testing.T) {
-	o := oracle{rule: successors}
+	o := oracle{rule: dht.Successors}
 	peer := func(id uint64) dht.Peer { return dht.Peer{ID: dht.NewID(0, id), Ref: uint32(id), Inc: 1} }
 	for _, id := range []uint64{20, 10, 30, 20} {
 		o.add(peer(id))

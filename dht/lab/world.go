@@ -53,7 +53,7 @@ func (w *World) populate() (err error) {
 	if w.factory, err = overlays.New(s.Algorithm, s.Overlay); err != nil {
 		return err
 	}
-	if w.oracle.rule, err = ruleOf(s.Algorithm); err != nil {
+	if w.oracle.rule, err = overlays.Owners(s.Algorithm); err != nil {
 		return err
 	}
 	for i := range w.hosts {

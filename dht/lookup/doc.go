@@ -12,7 +12,8 @@
 //   - Settle. Once somebody names owners, the n best of them are asked whether they
 //     agree. Each answers with the owners it knows (it may know of a node that
 //     joined in between), these are merged, and the lookup ends when the n best that
-//     live have all answered. So every owner in a [dht.Route] was alive a moment ago.
+//     live have all answered. One that names itself when it is asked for the way has
+//     answered. So every owner in a [dht.Route] was alive a moment ago.
 //
 // Chord and Koorde name owners when the key falls into a successor list. An
 // algorithm without such a moment, Kademlia, names its siblings as owners and
@@ -32,8 +33,8 @@
 // [Config] means the same and has the same defaults for all algorithms; comparisons
 // are worthless otherwise. A peer that does not answer is dropped from the lookup,
 // which goes on with the next best candidate, wherever that was named. The node that
-// named it is told (a suspect message) and probes before it believes. So a stalled
-// peer costs a lookup one time-out of the Env; a named owner, whose wrongful omission
-// would make the answer wrong, is asked 1 + Config.Retries times, while the owners
-// after it are asked too.
+// waited in vain and the node that named it (told by a suspect message) probe before
+// they believe. So a stalled peer costs a lookup one time-out of the Env; a named
+// owner, whose wrongful omission would make the answer wrong, is asked
+// 1 + Config.Retries times, while the owners after it are asked too.
 package lookup

@@ -40,6 +40,7 @@ func (s *scripted) Owners(dht.ID, int) []dht.Peer {
 func (*scripted) Nearer(_ dht.ID, a, b Step[none]) bool { return b.Peer.ID.Less(a.Peer.ID) }
 func (*scripted) Before(_ dht.ID, a, b dht.Peer) bool   { return a.ID.Less(b.ID) }
 func (s *scripted) Suspect(p dht.Peer)                  { s.suspected = append(s.suspected, p) }
+func (*scripted) Answered(dht.Peer, time.Duration)      {}
 
 // script is hosts 0 to k-1 with the identifiers 0, 10, 20, …
 type script struct {
@@ -163,8 +164,13 @@ func TestPreviousHopIsTold(t *testing.T) {
 		if got := ids(s.say[2].suspected); !slices.Equal(got, []uint64{40}) {
 			t.Errorf("node 20, which named 40, suspects %v", got)
 		}
-		if got := s.say[0].suspected; len(got) > 0 {
-			t.Errorf("node 0, which did not name it, suspects %v", ids(got))
+		// Whoever has waited in vain suspects it too: the origin of an iterative lookup.
+		want := []uint64{40}
+		if style == Recursive {
+			want = []uint64{}
+		}
+		if got := ids(s.say[0].suspected); !slices.Equal(got, want) {
+			t.Errorf("node 0 suspects %v", got)
 		}
 	})
 }
@@ -450,5 +456,20 @@ func TestStyles(t *testing.T) {
 	}
 	if _, err := ParseStyle("both"); err == nil {
 		t.Error("the style both was read")
+	}
+}
+
+// A node that names itself among the owners when it is asked as a step has spoken:
+// it is not asked once more.
+func TestWhoNamesItselfIsNotAskedAgain(t *testing.T) {
+	s := newScript(t, 3, Config{})
+	s.say[0].steps = []dht.Peer{s.hosts[1].Peer()}
+	s.say[1].owners = []dht.Peer{s.hosts[1].Peer(), s.hosts[2].Peer()}
+	r, err := s.hosts[0].lookup(t, 15, 2)
+	if err != nil || !slices.Equal(ids(r.Owners), []uint64{10, 20}) {
+		t.Fatalf("found %v, %v", ids(r.Owners), err)
+	}
+	if s.hosts[1].found != 1 || r.Messages != 2 || r.Rounds != 2 {
+		t.Errorf("node 10 was asked %d times; %d messages in %d rounds", s.hosts[1].found, r.Messages, r.Rounds)
 	}
 }

@@ -77,6 +77,7 @@ func (d *Driver[S]) forget(p *pending) {
 // adopt enters the way an arrived lookup came and the owners it found.
 func (s *search[S]) adopt(end *arrived) {
 	from := 0
+	s.answered = s.route.Rounds
 	for _, m := range end.Trail.Hops {
 		s.enter(&candidate[S]{
 			Step: Step[S]{Peer: m.Peer, Why: m.Why}, from: int16(from), hops: s.at(from).hops + 1, status: live,
@@ -148,8 +149,15 @@ func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S],
 	}
 	limited, cancel := d.env.WithTimeout(ctx, d.cfg.HopTimeout)
 	defer cancel()
-	_, err := dht.Ask[*ack](limited, d.env, step.Peer, req)
-	return err == nil
+	calls := d.env.Calls()
+	defer calls.Close()
+	calls.Start(step.Peer, req)
+	res, err := calls.Next(limited)
+	if err != nil || res.Err != nil {
+		return false
+	}
+	d.router.Answered(res.From, res.RTT)
+	return true
 }
 
 // choice is a step, or an owner with owner set.

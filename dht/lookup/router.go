@@ -1,6 +1,10 @@
 package lookup
 
-import "dyschord/dht"
+import (
+	"time"
+
+	"dyschord/dht"
+)
 
 // Router is an algorithm's part of a lookup, answered from one node's memory. No
 // method blocks. Slices it returns are not changed afterwards by either side.
@@ -18,8 +22,10 @@ type Router[S comparable] interface {
 	Nearer(key dht.ID, a, b Step[S]) bool
 	// Before is the order of owners: whether a comes before b.
 	Before(key dht.ID, a, b dht.Peer) bool
-	// Suspect hears that somebody could not reach p, which this node had named. It
-	// is a hint, perhaps a wrong or a malicious one: probe before believing.
+	// Answered hears that p answered this node, so long after it was asked.
+	Answered(p dht.Peer, rtt time.Duration)
+	// Suspect hears that p did not answer: this node, or somebody to whom this node had
+	// named it. It is a hint, perhaps a wrong or a malicious one: probe before believing.
 	Suspect(p dht.Peer)
 }
 

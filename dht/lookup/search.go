@@ -3,6 +3,7 @@ package lookup
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"dyschord/dht"
@@ -26,8 +27,8 @@ type search[S comparable] struct {
 	steps  int16 // first candidate of the approach, the nearest one
 	owners int16 // first named owner, the best one
 
-	inFlight int  // requests whose answer matters
-	waited   bool // since the last round of requests
+	inFlight int // requests whose answer matters
+	answered int // the latest round an answer belongs to
 	began    time.Time
 	route    dht.Route
 }
@@ -44,6 +45,7 @@ type candidate[S comparable] struct {
 	from   int16         // index of who named it
 	next   int16         // in its list: steps or owners
 	hops   uint8         // moves from the origin to it
+	round  uint8         // in which it is asked: the one after that of any answer before
 	tries  int8
 	role   role
 	status status
@@ -154,7 +156,7 @@ func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
 	c := s.at(i)
 	c.took = after
 	s.inFlight--
-	s.waited = true
+	s.answered = max(s.answered, int(c.round))
 	return c
 }
 
@@ -228,10 +230,8 @@ func (s *search[S]) ask(i int) {
 	}
 	req := &find[S]{Key: s.key, State: c.State, Role: c.role, N: s.width, index: int16(i), try: c.tries}
 	c.status, c.took = asked, s.elapsed()
-	if s.waited || s.route.Rounds == 0 {
-		s.route.Rounds++
-		s.waited = false
-	}
+	c.round = uint8(min(s.answered+1, math.MaxUint8))
+	s.route.Rounds = max(s.route.Rounds, int(c.round))
 	s.send(c.Peer, req)
 	s.inFlight++
 }
@@ -260,6 +260,7 @@ func (s *search[S]) receive(res dht.Result) {
 	c := s.ended(i, res.RTT)
 	if !res.From.IsZero() {
 		c.Peer = res.From // in its present incarnation
+		s.d.router.Answered(res.From, res.RTT)
 	}
 	answer, err := dht.As[*found[S]](res.Msg)
 	if res.Err != nil {
@@ -287,17 +288,13 @@ func (s *search[S]) fail(i int, err error) {
 		c.status = fresh
 		return
 	}
-	if c.role != atStart {
-		s.accuse(s.at(int(c.from)).Peer, c.Peer)
+	if c.role == atStart {
+		return // nobody has named it
 	}
-}
-
-func (s *search[S]) accuse(namer, silent dht.Peer) {
-	if namer.Same(s.d.env.Self()) {
-		s.d.router.Suspect(silent)
-		return
+	s.d.router.Suspect(c.Peer)
+	if namer := s.at(int(c.from)).Peer; !namer.Same(s.d.env.Self()) {
+		s.send(namer, &suspect{Peer: c.Peer})
 	}
-	s.send(namer, &suspect{Peer: silent})
 }
 
 // absorb takes over the candidates that the one at index i has named.
@@ -309,7 +306,11 @@ func (s *search[S]) absorb(i int, answer *found[S]) {
 		}
 	}
 	for _, p := range answer.Owners {
-		s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(i), role: atOwner, hops: hops(&from, p)})
+		c := candidate[S]{Step: Step[S]{Peer: p}, from: int16(i), role: atOwner, hops: hops(&from, p)}
+		if p.Same(from.Peer) {
+			c.Peer, c.status, c.took = from.Peer, live, from.took // it has just spoken for itself
+		}
+		s.add(&c)
 	}
 }
 
@@ -329,9 +330,13 @@ func (s *search[S]) add(c *candidate[S]) {
 	for i := range s.count {
 		o := s.at(i)
 		alike := o.Peer.Same(c.Peer) && (o.role == atOwner) == (c.role == atOwner)
-		if alike && (o.State == c.State || o.status == dead) {
-			return
+		if !alike || o.State != c.State && o.status != dead {
+			continue
 		}
+		if c.status == live && o.status == fresh {
+			o.Peer, o.status, o.took = c.Peer, live, c.took
+		}
+		return
 	}
 	s.insert(c)
 }

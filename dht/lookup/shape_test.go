@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"dyschord/dht"
 )
@@ -45,6 +46,7 @@ func (*xor) Nearer(key dht.ID, a, b Step[none]) bool {
 }
 func (*xor) Before(key dht.ID, a, b dht.Peer) bool { return a.ID.Xor(key).Less(b.ID.Xor(key)) }
 func (*xor) Suspect(dht.Peer)                      {}
+func (*xor) Answered(dht.Peer, time.Duration)      {}
 
 // The drivers suit an algorithm that settles on the n closest live nodes, asking
 // several at once, though a fifth of what its tables name is dead.
@@ -167,7 +169,8 @@ func (b *bruijn) Nearer(key dht.ID, x, y Step[path]) bool {
 func (b *bruijn) Before(key dht.ID, x, y dht.Peer) bool {
 	return b.space.Sub(x.ID, key).Less(b.space.Sub(y.ID, key))
 }
-func (*bruijn) Suspect(dht.Peer) {}
+func (*bruijn) Suspect(dht.Peer)                 {}
+func (*bruijn) Answered(dht.Peer, time.Duration) {}
 
 // The drivers suit an algorithm whose state travels with the lookup and whose steps
 // may lead from a node to itself.

@@ -21,22 +21,42 @@ type Config struct {
 	Chord chord.Config
 }
 
+// algorithm is a line of the table.
+type algorithm struct {
+	factory func(Config) (dht.Factory, error)
+	owners  dht.Ownership
+}
+
 // table holds the algorithms by name.
-var table = map[string]func(Config) (dht.Factory, error){
-	"chord": func(c Config) (dht.Factory, error) {
+var table = map[string]algorithm{
+	"chord": {owners: dht.Successors, factory: func(c Config) (dht.Factory, error) {
 		c.Chord.Space, c.Chord.Lookup = c.Space, c.Lookup
 		return chord.Factory(c.Chord)
-	},
+	}},
 }
 
 // New returns the factory of the named algorithm. An unknown name is an error that
 // lists the known ones.
 func New(name string, c Config) (dht.Factory, error) {
-	algorithm, ok := table[name]
-	if !ok {
-		return nil, fmt.Errorf("unknown algorithm %q: %s is allowed", name, strings.Join(Names(), ", "))
+	a, err := find(name)
+	if err != nil {
+		return nil, err
 	}
-	return algorithm(c)
+	return a.factory(c)
+}
+
+// Owners returns the named algorithm's definition of who owns a key.
+func Owners(name string) (dht.Ownership, error) {
+	a, err := find(name)
+	return a.owners, err
+}
+
+func find(name string) (algorithm, error) {
+	a, ok := table[name]
+	if !ok {
+		return a, fmt.Errorf("unknown algorithm %q: %s is allowed", name, strings.Join(Names(), ", "))
+	}
+	return a, nil
 }
 
 // Names lists the algorithms in alphabetical order.
