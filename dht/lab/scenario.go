@@ -17,6 +17,9 @@ import (
 type Scenario struct {
 	// Algorithm names an overlay of package overlays. Default "chord".
 	Algorithm string
+	// Custom, if it is not nil, is an algorithm that package overlays does not have.
+	// Algorithm is then only its name in results, and of Overlay only the space is used.
+	Custom *Algorithm
 	// Overlay is its settings. The zero value is the algorithm's defaults.
 	Overlay overlays.Config
 	// Seed decides everything random. The same seed gives the same nodes, keys and
@@ -50,6 +53,28 @@ type Scenario struct {
 	// Log receives what nodes log, Trace what happens. nil is nowhere.
 	Log   slog.Handler
 	Trace io.Writer
+}
+
+// Algorithm is what an experiment needs to know of an overlay.
+type Algorithm struct {
+	Factory dht.Factory
+	Owners  dht.Ownership
+}
+
+// algorithm is the one that the scenario names or brings.
+func (s Scenario) algorithm() (Algorithm, error) {
+	if c := s.Custom; c != nil {
+		if c.Factory == nil || c.Owners == nil {
+			return Algorithm{}, errors.New("custom algorithm: factory and ownership are both needed")
+		}
+		return *c, nil
+	}
+	factory, err := overlays.New(s.Algorithm, s.Overlay)
+	if err != nil {
+		return Algorithm{}, err
+	}
+	owners, err := overlays.Owners(s.Algorithm)
+	return Algorithm{factory, owners}, err
 }
 
 // Churn is how hosts come and go: sessions and dead times are exponentially
@@ -117,7 +142,7 @@ func (s Scenario) Validate() error {
 			errs = append(errs, fmt.Errorf("%s %v: 0 and more is allowed", d.name, d.value))
 		}
 	}
-	if _, err := overlays.New(s.Algorithm, s.Overlay); err != nil {
+	if _, err := s.algorithm(); err != nil {
 		errs = append(errs, err)
 	}
 	errs = append(errs, s.network().Validate())

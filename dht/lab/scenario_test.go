@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"dyschord/chord"
 	"dyschord/dht"
 	"dyschord/net/simnet"
 )
@@ -191,5 +192,25 @@ func TestTrafficIsDividedByPurpose(t *testing.T) {
 	}
 	if busy.Traffic.Data != (Load{}) {
 		t.Errorf("data traffic %+v without a store", busy.Traffic.Data)
+	}
+}
+
+// An algorithm of one's own runs beside those of the table, and is judged by its own
+// definition of ownership.
+func TestCustomAlgorithm(t *testing.T) {
+	factory, err := chord.Factory(chord.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := func(members []dht.Peer, key dht.ID, n int) []dht.Peer { return members[len(members)-1:] }
+	for share, owners := range map[float64]dht.Ownership{1: dht.Successors, 0.1: last} {
+		s := Scenario{Algorithm: "mine", Custom: &Algorithm{factory, owners}, Nodes: 30, LookupEvery: time.Second, Measure: 10 * time.Second}
+		r := mustRun(t, s)
+		if len(r.Lookups) < 100 || r.Share(Correct) > share || share == 1 && r.Share(Correct) < 1 {
+			t.Errorf("%d lookups, %.3f of them correct, want %.1f", len(r.Lookups), r.Share(Correct), share)
+		}
+	}
+	if _, err := New(Scenario{Custom: &Algorithm{Factory: factory}}); err == nil || !strings.Contains(err.Error(), "ownership") {
+		t.Errorf("an algorithm without ownership: %v", err)
 	}
 }

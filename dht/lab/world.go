@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"dyschord/dht"
-	"dyschord/dht/overlays"
 	"dyschord/net/simnet"
 )
 
@@ -48,14 +47,13 @@ func New(s Scenario) (*World, error) {
 	return w, nil
 }
 
-func (w *World) populate() (err error) {
+func (w *World) populate() error {
 	s := &w.scenario
-	if w.factory, err = overlays.New(s.Algorithm, s.Overlay); err != nil {
+	algorithm, err := s.algorithm()
+	if err != nil {
 		return err
 	}
-	if w.oracle.rule, err = overlays.Owners(s.Algorithm); err != nil {
-		return err
-	}
+	w.factory, w.oracle.rule = algorithm.Factory, algorithm.Owners
 	for i := range w.hosts {
 		w.hosts[i].sessions.seed(s.Seed, streamSessions, i)
 		w.hosts[i].keys.seed(s.Seed, streamKeys, i)
