@@ -16,7 +16,7 @@ func takes(least, most int, names string) cobra.PositionalArgs {
 	}
 }
 
-// key checks a key as far as a gateway would.
+// checkKey checks a key as far as a gateway would.
 func checkKey(key string) error {
 	if key == "" {
 		return usagef("the key is empty: 1 to 1024 bytes are allowed")

@@ -23,28 +23,14 @@ func putCommand() *cobra.Command {
 		Example: "  dyschord put greeting hello\n  dyschord put photo @cat.jpg --type image/jpeg\n  tar c . | dyschord put backup -",
 		Args:    takes(1, 2, "a key and a value"),
 	}
-	connect := gatewayFlags(c)
 	kind := c.Flags().String("type", "application/octet-stream", "content type to store with the value")
 	asJSON := jsonFlag(c)
-	c.RunE = run(func(c *cobra.Command, args []string) error {
-		if err := checkKey(args[0]); err != nil {
-			return err
-		}
-		g, err := connect()
-		if err != nil {
-			return err
-		}
-		value, err := readValue(args[1:], c.InOrStdin())
-		if err != nil {
-			return err
-		}
-		a, err := g.do(c.Context(), request{method: http.MethodPut, path: keyPath(keyPrefix, args[0]), body: value, kind: *kind})
-		if err != nil {
-			return about(args[0], err)
-		}
-		return printStored(c.OutOrStdout(), args[0], len(value), a, *asJSON)
+	return aboutKey(c, keyPrefix, func(rest []string) (request, error) {
+		value, err := readValue(rest, c.InOrStdin())
+		return request{method: http.MethodPut, body: value, kind: *kind}, err
+	}, func(w io.Writer, key string, r request, a *answer) error {
+		return printStored(w, key, len(r.body), a, *asJSON)
 	})
-	return c
 }
 
 // readValue returns the value that the arguments after the key name.
@@ -119,30 +105,19 @@ func getCommand() *cobra.Command {
 		Example: "  dyschord get greeting\n  dyschord get photo > cat.jpg\n  dyschord get greeting --json",
 		Args:    takes(1, 1, "a key"),
 	}
-	connect := gatewayFlags(c)
 	asJSON := c.Flags().Bool("json", false, "print JSON with the value in base64, its version and content type")
-	c.RunE = run(func(c *cobra.Command, args []string) error {
-		if err := checkKey(args[0]); err != nil {
-			return err
-		}
-		g, err := connect()
-		if err != nil {
-			return err
-		}
-		r := request{method: http.MethodGet, path: keyPath(keyPrefix, args[0])}
+	return aboutKey(c, keyPrefix, func([]string) (request, error) {
+		r := request{method: http.MethodGet}
 		if *asJSON {
 			r.accept = "application/json"
 		}
-		a, err := g.do(c.Context(), r)
-		if err != nil {
-			return about(args[0], err)
-		}
-		if _, err := c.OutOrStdout().Write(a.body); err != nil {
+		return r, nil
+	}, func(w io.Writer, _ string, _ request, a *answer) error {
+		if _, err := w.Write(a.body); err != nil {
 			return fmt.Errorf("write the value: %w", err)
 		}
 		return nil
 	})
-	return c
 }
 
 // deleted is the outcome of a delete, for programs.
@@ -159,28 +134,44 @@ func deleteCommand() *cobra.Command {
 		Example: "  dyschord delete greeting\n  dyschord delete greeting --json",
 		Args:    takes(1, 1, "a key"),
 	}
-	connect := gatewayFlags(c)
 	asJSON := jsonFlag(c)
+	return aboutKey(c, keyPrefix, func([]string) (request, error) {
+		return request{method: http.MethodDelete}, nil
+	}, func(w io.Writer, key string, _ request, a *answer) error {
+		if *asJSON {
+			return printJSON(w, deleted{key, a.header.Get("Dyschord-Acks")})
+		}
+		_, err := fmt.Fprintf(w, "deleted %q\n", key)
+		return err
+	})
+}
+
+// aboutKey makes c a command that asks a gateway one thing about the key in its first
+// argument, whose path is below prefix: ask makes the request from the arguments
+// after the key, show prints the answer.
+func aboutKey(c *cobra.Command, prefix string,
+	ask func(rest []string) (request, error), show func(w io.Writer, key string, r request, a *answer) error,
+) *cobra.Command {
+	connect := gatewayFlags(c)
 	c.RunE = run(func(c *cobra.Command, args []string) error {
-		if err := checkKey(args[0]); err != nil {
+		key := args[0]
+		if err := checkKey(key); err != nil {
 			return err
 		}
 		g, err := connect()
 		if err != nil {
 			return err
 		}
-		a, err := g.do(c.Context(), request{method: http.MethodDelete, path: keyPath(keyPrefix, args[0])})
+		r, err := ask(args[1:])
 		if err != nil {
-			return about(args[0], err)
+			return err
 		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), deleted{args[0], a.header.Get("Dyschord-Acks")})
+		r.path = keyPath(prefix, key)
+		a, err := g.do(c.Context(), r)
+		if err != nil {
+			return fmt.Errorf("key %q: %w", key, err)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "deleted %q\n", args[0])
-		return err
+		return show(c.OutOrStdout(), key, r, a)
 	})
 	return c
 }
-
-// about names the key that an error is about.
-func about(key string, err error) error { return fmt.Errorf("key %q: %w", key, err) }

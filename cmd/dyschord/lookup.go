@@ -39,30 +39,19 @@ func lookupCommand() *cobra.Command {
 		Example: "  dyschord lookup greeting\n  dyschord lookup greeting --json",
 		Args:    takes(1, 1, "a key"),
 	}
-	connect := gatewayFlags(c)
 	asJSON := jsonFlag(c)
-	c.RunE = run(func(c *cobra.Command, args []string) error {
-		if err := checkKey(args[0]); err != nil {
-			return err
-		}
-		g, err := connect()
-		if err != nil {
-			return err
-		}
-		a, err := g.do(c.Context(), request{method: http.MethodGet, path: keyPath("/v1/lookup/", args[0]), accept: "application/json"})
-		if err != nil {
-			return about(args[0], err)
-		}
+	return aboutKey(c, "/v1/lookup/", func([]string) (request, error) {
+		return request{method: http.MethodGet, accept: "application/json"}, nil
+	}, func(w io.Writer, key string, _ request, a *answer) error {
 		if *asJSON {
-			return writeRaw(c.OutOrStdout(), a.body)
+			return writeRaw(w, a.body)
 		}
 		var found lookupAnswer
 		if err := json.Unmarshal(a.body, &found); err != nil {
 			return fmt.Errorf("answer is not what a gateway sends: %w: check --gateway", err)
 		}
-		return found.print(c.OutOrStdout(), args[0])
+		return found.print(w, key)
 	})
-	return c
 }
 
 func (l lookupAnswer) print(w io.Writer, key string) error {

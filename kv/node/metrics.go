@@ -30,26 +30,21 @@ type metrics struct {
 }
 
 func newMetrics(algorithm string) *metrics {
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	}
 	m := &metrics{
 		algorithm: algorithm,
 		codes:     codeNames(),
 		registry:  prometheus.NewRegistry(),
-		hops: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dyschord_lookup_hops", Help: "Forwarding hops of a lookup; the final move to the owner counts.",
-			Buckets: prometheus.LinearBuckets(0, 1, 12),
-		}, []string{"algorithm", "result"}),
-		lookups: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dyschord_lookup_seconds", Help: "Duration of a lookup.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
-		}, []string{"algorithm", "result"}),
-		rpcs: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dyschord_rpc_seconds", Help: "Duration of a call to another node; code ok is a reply, others are errors.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
-		}, []string{"message", "code"}),
-		ops: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "dyschord_kv_operation_seconds", Help: "Duration of an operation on a key that a client asked of this node; code ok is success, others are errors.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 18),
-		}, []string{"operation", "code"}),
+		hops: histogram("dyschord_lookup_hops", "Forwarding hops of a lookup; the final move to the owner counts.",
+			prometheus.LinearBuckets(0, 1, 12), "algorithm", "result"),
+		lookups: histogram("dyschord_lookup_seconds", "Duration of a lookup.",
+			prometheus.ExponentialBuckets(0.0005, 2, 16), "algorithm", "result"),
+		rpcs: histogram("dyschord_rpc_seconds", "Duration of a call to another node; code ok is a reply, others are errors.",
+			prometheus.ExponentialBuckets(0.0001, 2, 18), "message", "code"),
+		ops: histogram("dyschord_kv_operation_seconds", "Duration of an operation on a key that a client asked of this node; code ok is success, others are errors.",
+			prometheus.ExponentialBuckets(0.0001, 2, 18), "operation", "code"),
 		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "dyschord_fsync_seconds", Help: "Time that the disk took to make changes durable.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
