@@ -3,16 +3,13 @@ package kv
 import (
 	"context"
 	"fmt"
-	"iter"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
 	"dyschord/dht"
-	"dyschord/dht/overlays"
 	"dyschord/kv/store"
 	"dyschord/net/simnet"
 )
@@ -23,6 +20,7 @@ type cluster struct {
 	net     *simnet.Net
 	cfg     Config
 	factory dht.Factory // nil: an overlay that knows everything
+	owners  dht.Ownership
 	members []*member
 	rng     *rand.Rand // for the test's own choices
 	fatal   int
@@ -58,21 +56,12 @@ func (d moody) Apply(b *store.Batch) (store.Commit, error) {
 
 type option func(*cluster, *simnet.Config)
 
-// withChord runs the cluster on Chord instead of an overlay that knows everything.
-func withChord(t testing.TB) option {
-	f, err := overlays.New("chord", overlays.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(c *cluster, _ *simnet.Config) { c.factory = f }
-}
-
 func withConfig(cfg Config) option { return func(c *cluster, _ *simnet.Config) { c.cfg = cfg } }
 
 // newCluster makes a world with no nodes in it.
 func newCluster(t testing.TB, seed uint64, opts ...option) *cluster {
 	t.Helper()
-	c := &cluster{t: t, cfg: Config{Slots: 16}, rng: rand.New(rand.NewPCG(seed, 99))}
+	c := &cluster{t: t, owners: dht.Successors, cfg: Config{Slots: 16}, rng: rand.New(rand.NewPCG(seed, 99))}
 	sim := simnet.Config{Seed: seed, Latency: simnet.Uniform{Min: time.Millisecond, Max: 5 * time.Millisecond}, CheckCodec: true}
 	for _, o := range opts {
 		o(c, &sim)
@@ -206,6 +195,13 @@ func (c *cluster) settle(limit time.Duration) {
 	c.t.Helper()
 	if !c.net.RunUntil(c.every(100*time.Millisecond, c.converged), limit) {
 		c.t.Fatalf("seed %d: not converged after %s at %s:\n%s", c.net.Seed(), limit, c.net.Now(), c.describe())
+	}
+}
+
+func (c *cluster) until(t *testing.T, limit time.Duration, cond func() bool) {
+	t.Helper()
+	if !c.net.RunUntil(cond, limit) {
+		t.Fatalf("did not happen in %s\n%s", limit, c.describe())
 	}
 }
 
@@ -343,41 +339,4 @@ func (m *member) await(f func(context.Context)) {
 	if !m.sim.Await("client", time.Minute, f) {
 		m.c.t.Fatalf("seed %d: an operation did not end in a minute at %s\n%s", m.c.net.Seed(), m.c.net.Now(), m.c.describe())
 	}
-}
-
-// oracle is an overlay that knows which nodes are alive: the owners of a key are
-// those that follow it on the ring.
-type oracle struct{ c *cluster }
-
-func (*oracle) Kinds() []dht.Kind                             { return nil }
-func (*oracle) Handle(_ dht.Peer, _ dht.Message, r dht.Reply) { r.Send(nil, dht.ErrUnknownMessage) }
-func (*oracle) Join(context.Context, ...dht.Peer) error       { return nil }
-func (*oracle) Leave(context.Context) error                   { return nil }
-func (*oracle) Table() dht.Table                              { return dht.Table{} }
-func (*oracle) Explain(dht.Reason) string                     { return "" }
-
-func (o *oracle) Near(key dht.ID, n int) ([]dht.Peer, bool) {
-	var all []dht.Peer
-	for _, m := range o.c.members {
-		if m.sim != nil && m.up() && !m.gone {
-			all = append(all, m.sim.Peer())
-		}
-	}
-	space := o.c.cfg.Space
-	slices.SortFunc(all, func(a, b dht.Peer) int { return space.Sub(a.ID, key).Cmp(space.Sub(b.ID, key)) })
-	return all[:min(n, len(all))], true
-}
-
-func (o *oracle) Lookup(_ context.Context, key dht.ID, n int) (dht.Route, error) {
-	owners, _ := o.Near(key, n)
-	return dht.Route{Key: key, Owners: owners}, nil
-}
-
-func (o *oracle) Peers() iter.Seq[dht.Peer] {
-	all, _ := o.Near(dht.ID{}, 1000)
-	return slices.Values(all)
-}
-
-func toStoreRecord(seq uint64, request []byte) store.Record {
-	return store.Record{Epoch: 1, Seq: seq, Key: []byte("k"), Request: request}
 }

@@ -30,45 +30,47 @@ func (s *Survey) healths() map[Health]int {
 }
 
 func TestSurveySaysWhatIsWrong(t *testing.T) {
-	c := grow(t, 301, 5, withChord(t), withConfig(Config{Slots: 64}))
-	s := c.members[2].survey()
-	if !s.Complete || s.UnderReplicated != 0 || len(s.Members) != 5 || len(s.Slots) != 64 || s.healths()[Healthy] != 64 {
-		t.Fatalf("a healthy cluster: complete %v, %d under-replicated, %d members, %v", s.Complete, s.UnderReplicated, len(s.Members), s.healths())
-	}
-	memberships := 0
-	for i, m := range s.Members {
-		memberships += m.Slots
-		if m.State != "up" || i > 0 && !s.Members[i-1].Peer.ID.Less(m.Peer.ID) {
-			t.Errorf("member %d: %+v", i, m)
+	onEach(t, func(t *testing.T, overlay option) {
+		c := grow(t, 301, 5, overlay, withConfig(Config{Slots: 64}))
+		s := c.members[2].survey()
+		if !s.Complete || s.UnderReplicated != 0 || len(s.Members) != 5 || len(s.Slots) != 64 || s.healths()[Healthy] != 64 {
+			t.Fatalf("a healthy cluster: complete %v, %d under-replicated, %d members, %v", s.Complete, s.UnderReplicated, len(s.Members), s.healths())
 		}
-	}
-	if memberships != 3*64 {
-		t.Errorf("%d memberships", memberships)
-	}
-	c.members[4].crash()
-	s = c.members[2].survey()
-	if s.Complete || s.UnderReplicated == 0 || s.healths()[UnderReplicated] == 0 || s.healths()[Unavailable] > 0 {
-		t.Errorf("right after a crash: complete %v, %v", s.Complete, s.healths())
-	}
-	c.settle(time.Minute)
-	s = c.members[2].survey()
-	if !s.Complete || s.UnderReplicated != 0 || len(s.Members) != 4 {
-		t.Errorf("after the repair: complete %v, %d members, %v", s.Complete, len(s.Members), s.healths())
-	}
-	c.members[0].crash()
-	c.members[1].crash()
-	s = c.members[2].survey()
-	if s.Complete || s.healths()[Unavailable] == 0 {
-		t.Errorf("after the loss of two: complete %v, %v", s.Complete, s.healths())
-	}
-	local := c.members[2].kv.Slots()
-	roles := map[string]int{}
-	for _, l := range local {
-		roles[l.Role]++
-	}
-	if len(local) == 0 || roles["primary"] == 0 || roles["replica"] == 0 {
-		t.Errorf("local view: %v", roles)
-	}
+		memberships := 0
+		for i, m := range s.Members {
+			memberships += m.Slots
+			if m.State != "up" || i > 0 && !s.Members[i-1].Peer.ID.Less(m.Peer.ID) {
+				t.Errorf("member %d: %+v", i, m)
+			}
+		}
+		if memberships != 3*64 {
+			t.Errorf("%d memberships", memberships)
+		}
+		c.members[4].crash()
+		s = c.members[2].survey()
+		if s.Complete || s.UnderReplicated == 0 || s.healths()[UnderReplicated] == 0 || s.healths()[Unavailable] > 0 {
+			t.Errorf("right after a crash: complete %v, %v", s.Complete, s.healths())
+		}
+		c.settle(time.Minute)
+		s = c.members[2].survey()
+		if !s.Complete || s.UnderReplicated != 0 || len(s.Members) != 4 {
+			t.Errorf("after the repair: complete %v, %d members, %v", s.Complete, len(s.Members), s.healths())
+		}
+		c.members[0].crash()
+		c.members[1].crash()
+		s = c.members[2].survey()
+		if s.Complete || s.healths()[Unavailable] == 0 {
+			t.Errorf("after the loss of two: complete %v, %v", s.Complete, s.healths())
+		}
+		local := c.members[2].kv.Slots()
+		roles := map[string]int{}
+		for _, l := range local {
+			roles[l.Role]++
+		}
+		if len(local) == 0 || roles["primary"] == 0 || roles["replica"] == 0 {
+			t.Errorf("local view: %v", roles)
+		}
+	})
 }
 
 func TestConfigsThatAreRefused(t *testing.T) {
@@ -135,17 +137,19 @@ func FuzzDecodeState(f *testing.F) {
 }
 
 func TestSameSeedSameTrace(t *testing.T) {
-	run := func() uint64 {
-		st := &storm{count: map[string]int{}}
-		st.prepare(t, 303, 4, withChord(t))
-		st.draw()
-		st.begin()
-		st.net.RunFor(20 * time.Second)
-		return st.net.TraceHash()
-	}
-	if a, b := run(), run(); a != b {
-		t.Errorf("two runs of one seed: %x and %x", a, b)
-	}
+	onEach(t, func(t *testing.T, overlay option) {
+		run := func() uint64 {
+			st := &storm{count: map[string]int{}}
+			st.prepare(t, 303, 4, overlay)
+			st.draw()
+			st.begin()
+			st.net.RunFor(20 * time.Second)
+			return st.net.TraceHash()
+		}
+		if a, b := run(), run(); a != b {
+			t.Errorf("two runs of one seed: %x and %x", a, b)
+		}
+	})
 }
 
 // A node is told nonsense in every field that is checked.
@@ -216,44 +220,46 @@ func TestACorruptStateStopsTheStart(t *testing.T) {
 
 // What the nodes say of their own slots is what a survey finds.
 func TestNodesCountTheSlotsThatLackCopies(t *testing.T) {
-	for name, test := range map[string]struct {
-		nodes, lost int
-		want        int // slots that lack copies when nothing moves any more
-	}{
-		"all are there":             {3, 0, 0},
-		"one node alone":            {1, 0, 0},
-		"fewer than replicas":       {2, 0, 0},
-		"one of three is lost":      {3, 1, 16},
-		"two of three are lost":     {3, 2, 16},
-		"one of four, and repaired": {4, 1, 0},
-	} {
-		c := grow(t, 306, test.nodes, withChord(t))
-		lost := c.members[test.nodes-test.lost:]
-		for _, m := range lost {
-			m.crash()
-		}
-		counted := func() (short int) {
-			for _, m := range c.members[:test.nodes-test.lost] {
-				for _, s := range m.kv.Slots() {
-					if s.Short {
-						short++
+	onEach(t, func(t *testing.T, overlay option) {
+		for name, test := range map[string]struct {
+			nodes, lost int
+			want        int // slots that lack copies when nothing moves any more
+		}{
+			"all are there":             {3, 0, 0},
+			"one node alone":            {1, 0, 0},
+			"fewer than replicas":       {2, 0, 0},
+			"one of three is lost":      {3, 1, 16},
+			"two of three are lost":     {3, 2, 16},
+			"one of four, and repaired": {4, 1, 0},
+		} {
+			c := grow(t, 306, test.nodes, overlay)
+			lost := c.members[test.nodes-test.lost:]
+			for _, m := range lost {
+				m.crash()
+			}
+			counted := func() (short int) {
+				for _, m := range c.members[:test.nodes-test.lost] {
+					for _, s := range m.kv.Slots() {
+						if s.Short {
+							short++
+						}
 					}
 				}
+				return short
 			}
-			return short
+			c.net.RunFor(30 * time.Second)
+			seen := c.members[0].survey()
+			if got := counted(); got != test.want || got != seen.UnderReplicated {
+				t.Errorf("%s: nodes count %d slots, a survey %d; want %d", name, got, seen.UnderReplicated, test.want)
+			}
+			for _, m := range lost {
+				m.restart()
+			}
+			c.settle(time.Minute)
+			c.net.RunFor(10 * time.Second) // to be heard of by all
+			if got := counted(); got != 0 {
+				t.Errorf("%s: %d slots when all are back", name, got)
+			}
 		}
-		c.net.RunFor(30 * time.Second)
-		seen := c.members[0].survey()
-		if got := counted(); got != test.want || got != seen.UnderReplicated {
-			t.Errorf("%s: nodes count %d slots, a survey %d; want %d", name, got, seen.UnderReplicated, test.want)
-		}
-		for _, m := range lost {
-			m.restart()
-		}
-		c.settle(time.Minute)
-		c.net.RunFor(10 * time.Second) // to be heard of by all
-		if got := counted(); got != 0 {
-			t.Errorf("%s: %d slots when all are back", name, got)
-		}
-	}
+	})
 }
