@@ -27,13 +27,21 @@ type Result struct {
 // Traffic is messages and bytes per node and second, requests and replies together.
 // Lookups that an overlay makes for its own tables are maintenance: messages of
 // lookups are divided by the requests that each sort of lookup sent. Bytes are 0
-// unless Scenario.Bytes is set.
+// unless Scenario.Bytes is set, and so are identifiers without Scenario.Identifiers.
 type Traffic struct {
 	Maintenance, Lookup, Data Load
 }
 
+// Total is the traffic of all classes.
+func (t Traffic) Total() Load {
+	sum := t.Maintenance
+	sum.add(t.Lookup, 1)
+	sum.add(t.Data, 1)
+	return sum
+}
+
 // Load is the traffic of one class.
-type Load struct{ Messages, Bytes float64 }
+type Load struct{ Messages, Bytes, Identifiers float64 }
 
 // Count returns how many lookups had an outcome.
 func (r Result) Count(o Outcome) (n int) {
@@ -151,7 +159,7 @@ func (t *tally) traffic(before, after simnet.Stats, nodeSeconds float64) Traffic
 	}
 	for _, k := range after.Kinds {
 		was := earlier[k.Code]
-		sent := Load{float64(k.Sent - was.Sent), float64(k.Bytes - was.Bytes)}
+		sent := Load{float64(k.Sent - was.Sent), float64(k.Bytes - was.Bytes), float64(k.Identifiers - was.Identifiers)}
 		all.class(k.Code).add(sent, 1/nodeSeconds)
 	}
 	upkeep := float64(t.asked[1]) / float64(max(1, t.asked[0]+t.asked[1]))
@@ -176,4 +184,5 @@ func (t *Traffic) class(code uint16) *Load {
 func (l *Load) add(more Load, factor float64) {
 	l.Messages += more.Messages * factor
 	l.Bytes += more.Bytes * factor
+	l.Identifiers += more.Identifiers * factor
 }

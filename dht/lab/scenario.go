@@ -47,9 +47,10 @@ type Scenario struct {
 	Measure time.Duration
 	// Drain lets lookups end after that. Default 1 min; it ends with the last lookup.
 	Drain time.Duration
-	// Bytes and CheckCodec are those of simnet.Config.
-	Bytes      int
-	CheckCodec bool
+	// Bytes, Identifiers and CheckCodec are those of simnet.Config.
+	Bytes       int
+	Identifiers bool
+	CheckCodec  bool
 	// Log receives what nodes log, Trace what happens. nil is nowhere.
 	Log   slog.Handler
 	Trace io.Writer
@@ -156,6 +157,6 @@ func (s Scenario) Validate() error {
 func (s Scenario) network() simnet.Config {
 	return simnet.Config{
 		Seed: s.Seed, Space: s.Overlay.Space, Latency: s.Latency, Faults: s.Faults,
-		Bytes: s.Bytes, CheckCodec: s.CheckCodec, Log: s.Log, Trace: s.Trace,
+		Bytes: s.Bytes, Identifiers: s.Identifiers, CheckCodec: s.CheckCodec, Log: s.Log, Trace: s.Trace,
 	}
 }

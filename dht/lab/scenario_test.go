@@ -175,7 +175,7 @@ func TestRunsArePaired(t *testing.T) {
 }
 
 func TestTrafficIsDividedByPurpose(t *testing.T) {
-	s := Scenario{Nodes: 100, Seed: 6, LookupEvery: -1, Bytes: 1, WarmUp: time.Minute}
+	s := Scenario{Nodes: 100, Seed: 6, LookupEvery: -1, Bytes: 1, Identifiers: true, WarmUp: time.Minute}
 	idle := mustRun(t, s)
 	if len(idle.Lookups) != 0 || idle.Traffic.Lookup.Messages != 0 || idle.Traffic.Maintenance.Messages < 1 || idle.Traffic.Maintenance.Bytes < 50 {
 		t.Errorf("without lookups: %+v", idle.Traffic)
@@ -187,11 +187,15 @@ func TestTrafficIsDividedByPurpose(t *testing.T) {
 	if got := busy.Traffic.Lookup.Messages; math.Abs(got-want) > 0.1*want || busy.Traffic.Lookup.Bytes < 100 {
 		t.Errorf("a lookup every two seconds: %.2f messages of lookups per node and second, want about %.2f; %+v", got, want, busy.Traffic)
 	}
+	// Without lookups nearly all is reads of a successor's predecessor and list of 8.
+	if m := idle.Traffic.Maintenance; m.Identifiers < 3*m.Messages || m.Identifiers > 4.5*m.Messages || m.P2PSim() != 20*m.Messages+4*m.Identifiers {
+		t.Errorf("%.2f identifiers in %.2f messages per node and second; in p2psim's bytes %.1f", m.Identifiers, m.Messages, m.P2PSim())
+	}
 	if a, b := idle.Traffic.Maintenance.Messages, busy.Traffic.Maintenance.Messages; math.Abs(a-b) > 0.15*a {
 		t.Errorf("maintenance of %.2f messages, with lookups %.2f", a, b)
 	}
-	if busy.Traffic.Data != (Load{}) {
-		t.Errorf("data traffic %+v without a store", busy.Traffic.Data)
+	if all := busy.Traffic.Total(); math.Abs(all.Bytes-busy.Traffic.Maintenance.Bytes-busy.Traffic.Lookup.Bytes) > 1e-6 || busy.Traffic.Data != (Load{}) {
+		t.Errorf("traffic of %+v in all, data traffic %+v without a store", all, busy.Traffic.Data)
 	}
 }
 

@@ -105,6 +105,9 @@ func frames(payload []byte) int {
 // post counts a message that is sent.
 func (n *Net) post(k *kind, m dht.Message) {
 	k.sent++
+	if n.cfg.Identifiers {
+		k.identifiers += uint64(wire.Identifiers(m))
+	}
 	every := uint64(n.cfg.Bytes)
 	if every == 0 {
 		return

@@ -43,6 +43,10 @@ type Config struct {
 	// one message in this many of each kind, and scaled. 1 counts each and costs about
 	// half the speed. Default 0: not at all.
 	Bytes int
+	// Identifiers counts the identifiers that messages carry, by the rule of package
+	// wire, for comparisons with systems that state their traffic so. It costs about a
+	// tenth of the speed.
+	Identifiers bool
 	// CheckCodec sends each message over the wire's codec, and panics where it does
 	// not come out as it went in, is too long, or was changed after it was sent.
 	CheckCodec bool

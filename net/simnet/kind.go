@@ -14,6 +14,7 @@ type kind struct {
 
 	sent, delivered, timeouts uint64
 	weighed, weight           uint64 // messages whose bytes were counted, and those bytes
+	identifiers               uint64
 }
 
 // kindOf finds or makes the kind of a code.

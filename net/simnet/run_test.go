@@ -369,6 +369,22 @@ func TestBytesAreThoseOfTheWire(t *testing.T) {
 	}
 }
 
+func TestIdentifiersAreCountedOnlyIfAskedFor(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		n, nodes, services := world(t, Config{Identifiers: asked}, 2)
+		for range 10 {
+			call(t, nodes[0], services[0], nodes[1], &ping{N: 7, Peers: []dht.Peer{nodes[0].Peer(), nodes[1].Peer()}})
+		}
+		want := uint64(0)
+		if asked {
+			want = 20
+		}
+		if k := n.Stats().Kinds; k[1].Identifiers != want {
+			t.Errorf("asked for: %v: 10 pings that name 2 peers carried %d identifiers", asked, k[1].Identifiers)
+		}
+	}
+}
+
 func letter(t *testing.T) []byte {
 	n, _, _ := world(t, Config{}, 1)
 	n.letters.refresh()

@@ -23,16 +23,17 @@ type Stats struct {
 // KindStats is the traffic of one message type. Calls of a node to itself are not
 // traffic.
 type KindStats struct {
-	Code      uint16
-	Name      string
-	Sent      uint64
-	Delivered uint64 // requests that entered a handler, repeated and local ones included
-	Timeouts  uint64 // requests given up
-	Bytes     uint64 // of the frames sent; see Config.Bytes
+	Code        uint16
+	Name        string
+	Sent        uint64
+	Delivered   uint64 // requests that entered a handler, repeated and local ones included
+	Timeouts    uint64 // requests given up
+	Bytes       uint64 // of the frames sent; see Config.Bytes
+	Identifiers uint64 // carried by what was sent; see Config.Identifiers
 }
 
 func (k *kind) stats() KindStats {
-	return KindStats{k.Code, k.Name, k.sent, k.delivered, k.timeouts, k.bytes()}
+	return KindStats{k.Code, k.Name, k.sent, k.delivered, k.timeouts, k.bytes(), k.identifiers}
 }
 
 // Stats returns the counters.
