@@ -40,14 +40,6 @@ type disk struct {
 	retry time.Time // not before then is another table begun
 }
 
-// syncFigures counts the fsyncs of the log, and how far they have come.
-type syncFigures struct {
-	applied atomic.Int64 // batches handed to Pebble
-	durable atomic.Int64 // of them, known to be durable: at most a few too many
-	syncs   atomic.Int64
-	nanos   atomic.Int64
-}
-
 // tableRetry is how long Pebble is kept from trying a table again after one found
 // no room; by itself it would try at once, for ever.
 const tableRetry = 250 * time.Millisecond

@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"syscall"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -84,15 +83,7 @@ func (f *diskFile) timed(sync func() error) error {
 	if !f.log {
 		return sync()
 	}
-	figures := &f.d.log
-	applied, start := figures.applied.Load(), time.Now()
-	err := sync()
-	figures.nanos.Add(int64(time.Since(start)))
-	figures.syncs.Add(1)
-	if err == nil {
-		figures.durable.Store(applied)
-	}
-	return err
+	return f.d.log.synced(sync)
 }
 
 // Preallocate asks for room ahead of writing; its failure is none of the file's.

@@ -121,8 +121,7 @@ func (s *Pebble) apply(changes []change) (Commit, error) {
 	if err := s.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return nil, s.d.fail("apply to", s.opts.Dir, err)
 	}
-	s.d.log.applied.Add(1)
-	return &pebbleCommit{s: s, batch: batch}, nil
+	return &pebbleCommit{s: s, batch: batch, number: s.d.log.applied.Add(1)}, nil
 }
 
 // fill turns changes into Pebble's. A batch that changes nothing still gets a place
@@ -152,10 +151,11 @@ func add(batch *pebble.Batch, c *change) error {
 
 // pebbleCommit is a batch on its way to the log.
 type pebbleCommit struct {
-	s     *Pebble
-	once  sync.Once
-	batch *pebble.Batch
-	err   error
+	s      *Pebble
+	number int64 // of the batch, in the order of the log
+	once   sync.Once
+	batch  *pebble.Batch
+	err    error
 }
 
 // Wait blocks until the log is synced up to this batch.
@@ -166,6 +166,7 @@ func (c *pebbleCommit) Wait() error {
 		}
 		// Looked at after the wait: a disk that froze reports success to Pebble.
 		if c.err = c.s.d.err(); c.err == nil {
+			c.s.d.log.reach(c.number)
 			c.err = c.batch.Close()
 		}
 		c.batch = nil
@@ -173,7 +174,8 @@ func (c *pebbleCommit) Wait() error {
 	return c.err
 }
 
-// Stats describes the store. Commits may be a few batches ahead of the fsyncs.
+// Stats describes the store. Commits counts every batch that was waited for; it may
+// be a few batches ahead of the fsyncs.
 func (s *Pebble) Stats() Stats {
 	if s.users.enter() != nil {
 		return Stats{}
