@@ -88,58 +88,31 @@ func firstFinger(s dht.Space, self dht.ID, succ []dht.Peer) int {
 	return octave(s, self, succ[len(succ)-1].ID) + 1
 }
 
-// refresh is the state of keeping fingers right (Stoica §5.1, fix_fingers).
-type refresh struct {
-	next  int // finger to be looked up next; 0 for the first
-	eager int // refreshes still to be done at speed, because something has changed
-	idle  int // upkeep rounds since the last refresh
-	busy  bool
-}
+// eagerPasses is how many refreshes at speed there are per successor after joining.
+const eagerPasses = 2
 
-const (
-	eagerPerRound = 4 // refreshes per upkeep round at speed
-	eagerPasses   = 2 // refreshes at speed per successor after joining
-	maxEager      = 64
-)
-
-// refreshDue starts this round's refreshes: some while fingers change, one in a
-// while when they do not.
-func (n *Node) refreshDue() {
-	r := &n.refresh
-	r.idle++
-	if r.busy || r.eager == 0 && r.idle < n.cfg.fingers {
-		return
-	}
-	r.idle, r.busy = 0, true
-	n.env.Go("chord.fingers", func(ctx context.Context) {
-		defer func() { r.busy = false }()
-		for range max(1, min(r.eager, eagerPerRound)) {
-			r.eager = max(0, r.eager-1)
-			if !n.fixFinger(ctx) {
-				return
-			}
-		}
-	})
-}
+// refreshDue starts this round's refreshes (Stoica §5.1, fix_fingers): some while
+// fingers change, one in a while when they do not.
+func (n *Node) refreshDue() { n.pace.Round(n.env, "chord.fingers", n.cfg.fingers, n.fixFinger) }
 
 // fixFinger looks one finger up and goes on to the next that may be another node.
 // It returns false if it made no progress.
 func (n *Node) fixFinger(ctx context.Context) bool {
 	s, self := n.cfg.space, n.env.Self()
 	first := firstFinger(s, self.ID, n.ring.Successors())
-	i := max(n.refresh.next, first)
+	i := max(n.next, first)
 	if i >= int(s.Width()) {
 		i = first
 		n.trimFingers(first)
 	}
 	if i >= int(s.Width()) {
-		n.refresh.next = 0
+		n.next = 0
 		return false // the successor list reaches round the ring, or half of it
 	}
 	route, err := n.find(ctx, start(s, self.ID, i), 1)
 	n.env.Emit(dht.LookupDone{Route: route, Err: err, Upkeep: true})
 	if err != nil || !n.ring.Member() {
-		n.refresh.next = i + 1
+		n.next = i + 1
 		return false
 	}
 	n.setFinger(i, route.Owners[0])
@@ -157,20 +130,20 @@ func (n *Node) setFinger(i int, p dht.Peer) {
 				break
 			}
 		}
-		n.refresh.next = int(s.Width())
+		n.next = int(s.Width())
 		return
 	}
 	if old, ok := n.table.finger(s, self.ID, i); !ok || old != p {
 		n.changeFingers(n.table.set(s, self.ID, i, p))
 	}
-	n.refresh.next = octave(s, self.ID, p.ID) + 1
+	n.next = octave(s, self.ID, p.ID) + 1
 }
 
 // changeFingers replaces the table. One change suggests more: the whole table is
 // then looked at soon.
 func (n *Node) changeFingers(f fingers) {
 	n.table = f
-	n.refresh.eager = min(n.refresh.eager+len(f)/2+1, maxEager)
+	n.pace.Hurry(len(f)/2 + 1)
 }
 
 // trimFingers forgets fingers that the successor list has come to serve for.
@@ -189,6 +162,6 @@ func (n *Node) dropFinger(p dht.Peer) {
 	if !slices.ContainsFunc(n.table, p.Same) {
 		return
 	}
-	n.refresh.next = min(n.refresh.next, octave(n.cfg.space, n.env.Self().ID, p.ID))
+	n.next = min(n.next, octave(n.cfg.space, n.env.Self().ID, p.ID))
 	n.changeFingers(n.table.without(p))
 }

@@ -25,29 +25,10 @@ func (n *Node) Peers() iter.Seq[dht.Peer] {
 	}
 }
 
-// tables visits the peers that lookups are sent to.
-func (n *Node) tables(yield func(dht.Peer) bool) {
-	for _, list := range [][]dht.Peer{n.ring.Successors(), n.table, {n.ring.Predecessor()}} {
-		for _, p := range list {
-			if !yield(p) {
-				return
-			}
-		}
-	}
-}
-
 // Table shows predecessor, successor list and fingers. A finger that stands for
 // several places of the paper's table is labelled with the range of their starts.
 func (n *Node) Table() dht.Table {
-	var pred []dht.Entry
 	table := make([]dht.Entry, 0, len(n.table))
-	if p := n.ring.Predecessor(); !p.IsZero() {
-		pred = []dht.Entry{{Label: "predecessor", Peer: p}}
-	}
-	succ := make([]dht.Entry, len(n.ring.Successors()))
-	for i, p := range n.ring.Successors() {
-		succ[i] = dht.Entry{Label: fmt.Sprintf("successor %d", i+1), Peer: p}
-	}
 	s, self := n.cfg.space, n.env.Self()
 	i := firstFinger(s, self.ID, n.ring.Successors())
 	for _, p := range n.table {
@@ -55,11 +36,8 @@ func (n *Node) Table() dht.Table {
 		table = append(table, dht.Entry{Label: fingerLabel(s, self.ID, min(i, top), top), Peer: p})
 		i = top + 1
 	}
-	return dht.Table{Algorithm: "chord", Self: self, Sections: []dht.Section{
-		{Name: "predecessor", Entries: pred},
-		{Name: "successors", Entries: succ},
-		{Name: "fingers", Entries: table},
-	}}
+	sections := append(n.ring.Sections(), dht.Section{Name: "fingers", Entries: table})
+	return dht.Table{Algorithm: "chord", Self: self, Sections: sections}
 }
 
 func fingerLabel(s dht.Space, self dht.ID, from, to int) string {

@@ -16,8 +16,8 @@ type Node struct {
 	ring    *ring.Ring
 	lookups *lookup.Driver[none]
 	table   fingers
-	refresh refresh
-	stop    func() // ends the upkeep; nil while there is none
+	next    int // finger to be looked up next; 0 for the first
+	pace    ring.Pace
 }
 
 // none is the state of a Chord lookup: the key says it all.
@@ -78,34 +78,21 @@ func (n *Node) Join(ctx context.Context, seeds ...dht.Peer) error {
 	if err := n.ring.Join(ctx, seeds); err != nil {
 		return fmt.Errorf("chord: %w", err)
 	}
-	n.start()
+	n.start(eagerPasses * len(n.ring.Successors()))
 	n.env.Log().Info("joined", "peer", n.ring.Successor())
 	return nil
 }
 
-// start begins the upkeep: one periodic activity, so that a node at rest is small.
-func (n *Node) start() {
-	n.refresh.eager = eagerPasses * len(n.ring.Successors())
-	if n.stop != nil {
-		return
-	}
-	// Nodes that start together must not look their fingers up together.
-	n.refresh.idle = n.env.Rand().IntN(n.cfg.fingers)
-	d := n.cfg.ring.Stabilize
-	n.stop = n.env.Every("chord.upkeep", d, d/10, n.upkeep)
-}
-
-func (n *Node) upkeep(ctx context.Context) {
-	n.ring.Round(ctx)
-	n.refreshDue()
+// start begins the upkeep. Nodes that start together do not look their fingers up
+// together.
+func (n *Node) start(refreshes int) {
+	n.pace.Calm(n.env, n.cfg.fingers)
+	n.pace.Hurry(refreshes)
+	n.ring.Start("chord.upkeep", n.refreshDue)
 }
 
 // Leave says good-bye to the neighbours and stops the upkeep.
 func (n *Node) Leave(ctx context.Context) error {
-	if n.stop != nil {
-		n.stop()
-		n.stop = nil
-	}
 	if err := n.ring.Leave(ctx); err != nil {
 		return fmt.Errorf("chord: %w", err)
 	}
@@ -138,21 +125,14 @@ func (n *Node) find(ctx context.Context, key dht.ID, count int) (dht.Route, erro
 
 // Near answers from the successor list, and beyond it names the best peers known.
 func (n *Node) Near(key dht.ID, count int) (peers []dht.Peer, sure bool) {
-	if !n.ring.Member() || count < 1 {
-		return nil, false
-	}
-	if owners := n.ring.Owners(key, count); len(owners) > 0 {
-		return owners, n.ring.Sure(key, count)
-	}
-	return n.nearest(key, count), false
+	return n.ring.Near(key, count, n.table)
 }
 
 // Prefill enters the ring with the tables that full knowledge gives.
 func (n *Node) Prefill(sorted []dht.Peer) {
 	n.ring.Prefill(sorted)
 	n.table.prefill(n.cfg.space, n.env.Self(), n.ring.Successors(), sorted)
-	n.start()
-	n.refresh.eager = 0
+	n.start(0)
 }
 
 // host is the node as its ring sees it.

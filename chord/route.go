@@ -51,15 +51,8 @@ func (r *router) Before(key dht.ID, a, b dht.Peer) bool {
 // Answered is no news: fingers are chosen by their place alone.
 func (r *router) Answered(dht.Peer, time.Duration) {}
 
-// Suspect has p probed, if this node holds it: nobody can make it probe others.
-func (r *router) Suspect(p dht.Peer) {
-	for held := range (*Node)(r).tables {
-		if held.Same(p) {
-			r.ring.Suspect(held)
-			return
-		}
-	}
-}
+// Suspect has p probed, if this node holds it.
+func (r *router) Suspect(p dht.Peer) { r.ring.Suspect(p, r.table...) }
 
 // preceding lists up to n nodes strictly between this one and key, the closest to
 // the key first, from the fingers and the successor list together.
@@ -93,33 +86,4 @@ func (n *Node) preceding(key dht.ID, count int) []lookup.Step[none] {
 		}
 	}
 	return steps
-}
-
-// nearest is the best guess at the owners of a key beyond the successor list.
-func (n *Node) nearest(key dht.ID, count int) []dht.Peer {
-	r := (*router)(n)
-	var best []dht.Peer
-	consider := func(p dht.Peer) {
-		at := 0
-		for ; at < len(best); at++ {
-			if best[at].Same(p) {
-				return
-			}
-			if r.Before(key, p, best[at]) {
-				break
-			}
-		}
-		best = append(best[:at:at], append([]dht.Peer{p}, best[at:]...)...)
-		best = best[:min(len(best), count)]
-	}
-	consider(n.env.Self())
-	for _, list := range [][]dht.Peer{n.table, n.ring.Successors()} {
-		for _, p := range list {
-			consider(p)
-		}
-	}
-	if p := n.ring.Predecessor(); !p.IsZero() {
-		consider(p)
-	}
-	return best
 }

@@ -7,10 +7,14 @@ import (
 	"dyschord/dht"
 )
 
-// Leave ends the membership: requests are refused from now on, and the neighbours
-// are told. It waits for them, but a neighbour that does not answer will find out
-// by itself, so there is no error for it.
+// Leave ends the upkeep and the membership: requests are refused from now on, and the
+// neighbours are told. It waits for them, but a neighbour that does not answer will
+// find out by itself, so there is no error for it.
 func (r *Ring) Leave(ctx context.Context) error {
+	if r.stop != nil {
+		r.stop()
+		r.stop = nil
+	}
 	if !r.member {
 		return nil
 	}

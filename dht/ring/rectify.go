@@ -43,9 +43,20 @@ func (r *Ring) setPredecessor(n dht.Peer) {
 	}
 }
 
-// Suspect hears that p, which the overlay holds, did not answer somebody. p is pinged
-// before it is believed.
-func (r *Ring) Suspect(p dht.Peer) {
+// Suspect hears that p did not answer somebody. It is pinged before it is believed, and
+// only if it is a neighbour or in the given table of the overlay: nobody can make this
+// node probe strangers.
+func (r *Ring) Suspect(p dht.Peer, table ...dht.Peer) {
+	for _, list := range [][]dht.Peer{r.succ, table, {r.pred}} {
+		if i := slices.IndexFunc(list, p.Same); i >= 0 {
+			r.probe(list[i])
+			return
+		}
+	}
+}
+
+// probe pings p, which this node holds, and takes it for dead if it does not answer.
+func (r *Ring) probe(p dht.Peer) {
 	if !r.member || len(r.probing) == maxProbing || p.Same(r.env.Self()) || slices.ContainsFunc(r.probing, p.Same) {
 		return
 	}
@@ -55,12 +66,8 @@ func (r *Ring) Suspect(p dht.Peer) {
 		if r.probing = without(r.probing, p); len(r.probing) == 0 {
 			r.probing = nil
 		}
-		if verdict != gone || !r.member {
-			return
-		}
-		next := r.Successor()
-		if r.lose(p); r.Successor() != next {
-			r.Stabilize(ctx)
+		if verdict == gone && r.member {
+			r.bury(ctx, p)
 		}
 	})
 }

@@ -18,6 +18,7 @@ type Ring struct {
 	lost     []dht.Peer // taken for dead, oldest first: where a partition may heal
 	seeds    []dht.Peer
 	probing  []dht.Peer // being pinged after a suspicion
+	stop     func()     // ends the upkeep; nil while there is none
 
 	version     uint32 // counts the replacements of succ
 	sinceHeal   uint16 // upkeep rounds since the last probe
