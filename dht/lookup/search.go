@@ -329,8 +329,9 @@ func (s *search[S]) add(c *candidate[S]) {
 	}
 	for i := range s.count {
 		o := s.at(i)
-		alike := o.Peer.Same(c.Peer) && (o.role == atOwner) == (c.role == atOwner)
-		if !alike || o.State != c.State && o.status != dead {
+		owner := c.role == atOwner // which is the same whatever the state
+		alike := o.Peer.Same(c.Peer) && (o.role == atOwner) == owner
+		if !alike || !owner && o.State != c.State && o.status != dead {
 			continue
 		}
 		if c.status == live && o.status == fresh {

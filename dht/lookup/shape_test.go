@@ -126,6 +126,7 @@ func buckets(self dht.Peer, all []dht.Peer) []dht.Peer {
 type bruijn struct {
 	space dht.Space
 	self  dht.Peer
+	pred  dht.Peer
 	succ  dht.Peer
 	half  dht.Peer // the node before 2·self
 }
@@ -140,8 +141,10 @@ func (b *bruijn) Begin(key dht.ID) path {
 	return path{b.space.Add(b.self.ID, dht.NewID(0, 1)), key, uint8(b.space.Width())}
 }
 
-func (b *bruijn) Next(key dht.ID, s path, _ int) ([]Step[path], []dht.Peer) {
+func (b *bruijn) Next(key dht.ID, s path, n int) ([]Step[path], []dht.Peer) {
 	switch {
+	case key == b.self.ID:
+		return nil, b.Owners(key, n)
 	case dht.BetweenIncl(b.self.ID, key, b.succ.ID):
 		return nil, []dht.Peer{b.succ}
 	case s.Left > 0 && dht.BetweenIncl(b.self.ID, s.Imaginary, b.succ.ID):
@@ -152,7 +155,13 @@ func (b *bruijn) Next(key dht.ID, s path, _ int) ([]Step[path], []dht.Peer) {
 	return []Step[path]{{Peer: b.succ, State: s}}, nil
 }
 
-func (b *bruijn) Owners(dht.ID, int) []dht.Peer { return []dht.Peer{b.self} }
+// Owners: one that is asked for a key of its predecessor names that first.
+func (b *bruijn) Owners(key dht.ID, n int) []dht.Peer {
+	if dht.BetweenIncl(b.pred.ID, key, b.self.ID) {
+		return []dht.Peer{b.self, b.succ}[:min(n, 2)]
+	}
+	return []dht.Peer{b.pred, b.self}[:min(n, 2)]
+}
 
 // Nearer: fewer digits left, or as many and closer before the imaginary node.
 func (b *bruijn) Nearer(key dht.ID, x, y Step[path]) bool {
@@ -189,15 +198,20 @@ func TestStateTravels(t *testing.T) {
 				hosts, routers, all = append(hosts, h), append(routers, r), append(all, id)
 			}
 			for i, r := range routers {
+				r.pred = hosts[(i+len(hosts)-1)%len(hosts)].Peer()
 				r.succ = hosts[(i+1)%len(hosts)].Peer()
 				j, _ := slices.BinarySearch(all, 2*all[i]%256)
 				r.half = hosts[(j+len(hosts)-1)%len(hosts)].Peer()
 			}
-			for key := range uint64(256) {
+			for i := range 256 + len(all) { // all keys, and each host's own identifier
+				origin, key := hosts[i%len(hosts)], uint64(i)
+				if i >= 256 {
+					origin, key = hosts[i-256], all[i-256]
+				}
 				j, _ := slices.BinarySearch(all, key)
-				want := all[j%len(all)]
-				route, err := hosts[key%uint64(len(hosts))].lookup(t, key, 1)
-				if err != nil || len(route.Owners) != 1 || route.Owners[0].ID.Lo() != want {
+				want := []uint64{all[j%len(all)], all[(j+1)%len(all)]}
+				route, err := origin.lookup(t, key, 2)
+				if err != nil || !slices.Equal(ids(route.Owners), want) {
 					t.Fatalf("key %d: %v (%v), want %d", key, ids(route.Owners), err, want)
 				}
 				if len(route.Hops) > 30 {
