@@ -34,12 +34,12 @@ func TestSlotsThatLackCopiesAreCountedAsTheRingCountsThem(t *testing.T) {
 		ring = decode[gateway.Ring](t, fetch(t, plain, "GET", nodes[0].GatewayURL()+"/v1/ring", "", 200)).UnderReplicated
 		return metric, ring
 	}
-	single := served(t, 1, nil)
+	single := served(t, brisk(), 1)
 	eventually(t, "a single node needs no more copies", func() bool {
 		metric, ring := lacking(single...)
 		return metric == 0 && ring == 0
 	})
-	nodes := served(t, 3, nil)
+	nodes := served(t, brisk(), 3)
 	eventually(t, "all copies are there", func() bool {
 		metric, ring := lacking(nodes...)
 		return metric == 0 && ring == 0

@@ -52,7 +52,7 @@ func TestTheFootprintIsFlatOverOperationsAndMoves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 30 s")
 	}
-	nodes := cluster(t, 3, "")
+	nodes := cluster(t, brisk(), 3)
 	settled(t, nodes...)
 	const keys, rounds, warm, warmMoves = 500, 20, 80_000, 20
 	operate(t, nodes, keys, warm)

@@ -24,20 +24,10 @@ import (
 )
 
 // served is a cluster whose nodes have gateways and admin listeners.
-func served(t *testing.T, n int, change func(*Config)) []*Node {
+func served(t *testing.T, cfg Config, n int) []*Node {
 	t.Helper()
-	var nodes []*Node
-	for i := range n {
-		cfg := brisk()
-		cfg.Gateway, cfg.Admin = "127.0.0.1:0", "127.0.0.1:0"
-		if i > 0 {
-			cfg.Bootstrap = nodes[0].Addrs()
-		}
-		if change != nil {
-			change(&cfg)
-		}
-		nodes = append(nodes, start(t, cfg))
-	}
+	cfg.Gateway, cfg.Admin = "127.0.0.1:0", "127.0.0.1:0"
+	nodes := cluster(t, cfg, n)
 	settled(t, nodes...)
 	return nodes
 }
@@ -75,76 +65,80 @@ func decode[T any](t *testing.T, text string) (out T) {
 }
 
 func TestTheGatewayShowsNodeRingTableAndLookups(t *testing.T) {
-	nodes := served(t, 3, nil)
-	url := nodes[1].GatewayURL()
-	fetch(t, plain, "PUT", url+"/v1/kv/key", "value", 201)
-	if got := fetch(t, plain, "GET", nodes[2].GatewayURL()+"/v1/kv/key", "", 200); got != "value" {
-		t.Errorf("value %q", got)
-	}
-
-	info := decode[gateway.NodeInfo](t, fetch(t, plain, "GET", url+"/v1/node", "", 200))
-	if info.ID != nodes[1].ID() || info.State != "ready" || info.Slots != 16 || !slices.Equal(info.Multiaddrs, nodes[1].Addrs()) {
-		t.Errorf("node: %+v", info)
-	}
-	ring := decode[gateway.Ring](t, fetch(t, plain, "GET", url+"/v1/ring", "", 200))
-	if len(ring.Members) != 3 || len(ring.Slots) != 16 || ring.UnderReplicated != 0 || !ring.Complete {
-		t.Errorf("ring: %+v", ring)
-	}
-	for _, m := range ring.Members {
-		i := slices.IndexFunc(nodes, func(n *Node) bool { return n.ID() == m.ID })
-		if i < 0 || m.PeerID != nodes[i].PeerID() || !slices.Equal(m.Multiaddrs, nodes[i].Addrs()) {
-			t.Errorf("member %+v", m)
+	onEach(t, func(t *testing.T, cfg Config) {
+		nodes := served(t, cfg, 3)
+		url := nodes[1].GatewayURL()
+		fetch(t, plain, "PUT", url+"/v1/kv/key", "value", 201)
+		if got := fetch(t, plain, "GET", nodes[2].GatewayURL()+"/v1/kv/key", "", 200); got != "value" {
+			t.Errorf("value %q", got)
 		}
-	}
-	found := decode[struct {
-		KeyID  string `json:"key_id"`
-		SlotID string `json:"slot_id"`
-		Slot   int
-		Owners []gateway.Owner
-	}](t, fetch(t, plain, "GET", url+"/v1/lookup/key", "", 200))
-	if found.KeyID != "2c70e12b7a0646f92279f427c7b38e73" || found.Slot != 2 || found.SlotID != "2"+strings.Repeat("0", 31) || len(found.Owners) != 3 {
-		t.Errorf("lookup: %+v", found)
-	}
-	raw := decode[gateway.Table](t, fetch(t, plain, "GET", url+"/v1/table", "", 200))
-	if raw.Self.ID != nodes[1].ID() || len(raw.Sections) < 2 {
-		t.Errorf("table: %+v", raw)
-	}
+
+		info := decode[gateway.NodeInfo](t, fetch(t, plain, "GET", url+"/v1/node", "", 200))
+		if info.ID != nodes[1].ID() || info.State != "ready" || info.Slots != 16 || !slices.Equal(info.Multiaddrs, nodes[1].Addrs()) {
+			t.Errorf("node: %+v", info)
+		}
+		ring := decode[gateway.Ring](t, fetch(t, plain, "GET", url+"/v1/ring", "", 200))
+		if len(ring.Members) != 3 || len(ring.Slots) != 16 || ring.UnderReplicated != 0 || !ring.Complete {
+			t.Errorf("ring: %+v", ring)
+		}
+		for _, m := range ring.Members {
+			i := slices.IndexFunc(nodes, func(n *Node) bool { return n.ID() == m.ID })
+			if i < 0 || m.PeerID != nodes[i].PeerID() || !slices.Equal(m.Multiaddrs, nodes[i].Addrs()) {
+				t.Errorf("member %+v", m)
+			}
+		}
+		found := decode[struct {
+			KeyID  string `json:"key_id"`
+			SlotID string `json:"slot_id"`
+			Slot   int
+			Owners []gateway.Owner
+		}](t, fetch(t, plain, "GET", url+"/v1/lookup/key", "", 200))
+		if found.KeyID != "2c70e12b7a0646f92279f427c7b38e73" || found.Slot != 2 || found.SlotID != "2"+strings.Repeat("0", 31) || len(found.Owners) != 3 {
+			t.Errorf("lookup: %+v", found)
+		}
+		raw := decode[gateway.Table](t, fetch(t, plain, "GET", url+"/v1/table", "", 200))
+		if raw.Self.ID != nodes[1].ID() || len(raw.Sections) < 2 {
+			t.Errorf("table: %+v", raw)
+		}
+	})
 }
 
 func TestMetricsAreFedByWhatHappens(t *testing.T) {
-	nodes := served(t, 3, nil)
-	url := nodes[0].GatewayURL()
-	fetch(t, plain, "PUT", url+"/v1/kv/key", "value", 201)
-	fetch(t, plain, "GET", url+"/v1/kv/absent", "", 404)
-	fetch(t, plain, "GET", url+"/v1/lookup/key", "", 200)
-	text := fetch(t, plain, "GET", url+"/metrics", "", 200)
-	for _, want := range []string{
-		`dyschord_lookup_hops_count\{algorithm="chord",result="ok"\} [1-9]`,
-		`dyschord_rpc_seconds_count\{code="ok",message="ring_read"\} [1-9]`,
-		`dyschord_kv_operation_seconds_count\{code="ok",operation="put"\} 1`,
-		`dyschord_slots\{state="(primary|replica)"\} [1-9]`,
-		`dyschord_slots\{state="frozen"\} 0`,
-		`dyschord_repairs_total\{cause="dead"\} 0`,
-		`dyschord_kv_operation_seconds_count\{code="ok",operation="delete"\} 0`,
-		`dyschord_kv_operation_seconds_count\{code="not_found",operation="get"\} 1`,
-		`dyschord_under_replicated_slots 0`,
-		`dyschord_store_bytes [1-9]`,
-		`dyschord_p2p_sent_bytes_total [1-9]`,
-		`dyschord_fsync_seconds_count [1-9]`,
-		`go_goroutines [1-9]`,
-	} {
-		if !regexp.MustCompile(want).MatchString(text) {
-			t.Errorf("no metric %s", want)
+	onEach(t, func(t *testing.T, cfg Config) {
+		nodes := served(t, cfg, 3)
+		url := nodes[0].GatewayURL()
+		fetch(t, plain, "PUT", url+"/v1/kv/key", "value", 201)
+		fetch(t, plain, "GET", url+"/v1/kv/absent", "", 404)
+		fetch(t, plain, "GET", url+"/v1/lookup/key", "", 200)
+		text := fetch(t, plain, "GET", url+"/metrics", "", 200)
+		for _, want := range []string{
+			`dyschord_lookup_hops_count\{algorithm="` + cfg.Algorithm + `",result="ok"\} [1-9]`,
+			`dyschord_rpc_seconds_count\{code="ok",message="find"\} [1-9]`,
+			`dyschord_kv_operation_seconds_count\{code="ok",operation="put"\} 1`,
+			`dyschord_slots\{state="(primary|replica)"\} [1-9]`,
+			`dyschord_slots\{state="frozen"\} 0`,
+			`dyschord_repairs_total\{cause="dead"\} 0`,
+			`dyschord_kv_operation_seconds_count\{code="ok",operation="delete"\} 0`,
+			`dyschord_kv_operation_seconds_count\{code="not_found",operation="get"\} 1`,
+			`dyschord_under_replicated_slots 0`,
+			`dyschord_store_bytes [1-9]`,
+			`dyschord_p2p_sent_bytes_total [1-9]`,
+			`dyschord_fsync_seconds_count [1-9]`,
+			`go_goroutines [1-9]`,
+		} {
+			if !regexp.MustCompile(want).MatchString(text) {
+				t.Errorf("no metric %s", want)
+			}
 		}
-	}
-	eventually(t, "the key is counted", func() bool { return nodes[0].metric(t, "dyschord_store_keys") == 1 })
-	if strings.Contains(text, nodes[1].PeerID()) || strings.Contains(text, nodes[1].ID()) {
-		t.Error("a metric names a peer")
-	}
+		eventually(t, "the key is counted", func() bool { return nodes[0].metric(t, "dyschord_store_keys") == 1 })
+		if strings.Contains(text, nodes[1].PeerID()) || strings.Contains(text, nodes[1].ID()) {
+			t.Error("a metric names a peer")
+		}
+	})
 }
 
 func TestReadinessAndLeavingOverHTTP(t *testing.T) {
-	nodes := served(t, 2, nil)
+	nodes := served(t, brisk(), 2)
 	for _, n := range nodes {
 		fetch(t, plain, "GET", n.GatewayURL()+"/livez", "", 200)
 		fetch(t, plain, "GET", n.GatewayURL()+"/readyz", "", 200)
@@ -188,10 +182,10 @@ func certificate(t *testing.T) tls.Certificate {
 
 func TestTokensAndHTTPS(t *testing.T) {
 	cert := certificate(t)
-	n := served(t, 1, func(c *Config) {
-		c.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-		c.Tokens = []gateway.Token{{Secret: "0123456789abcdef", Scope: gateway.Read}}
-	})[0]
+	cfg := brisk()
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	cfg.Tokens = []gateway.Token{{Secret: "0123456789abcdef", Scope: gateway.Read}}
+	n := served(t, cfg, 1)[0]
 	if !strings.HasPrefix(n.GatewayURL(), "https://") {
 		t.Errorf("gateway at %s", n.GatewayURL())
 	}
