@@ -74,7 +74,7 @@ func (s settings) node(log *slog.Logger) node.Config {
 	style, _ := lookup.ParseStyle(s.Lookup.Style) // as above
 	cfg := node.Config{
 		Cluster: s.Cluster, Algorithm: s.Algorithm, Space: s.space(),
-		Slots: s.Slots, Replicas: s.Replicas, Heartbeat: s.Heartbeat, MaxValue: s.MaxValue,
+		Slots: s.Slots, Replicas: s.Replicas, Heartbeat: s.Heartbeat, MaxValue: s.MaxValue, Timeout: s.Timeout,
 		Overlay: overlays.Config{
 			Lookup: lookup.Config{Style: style, Alpha: s.Lookup.Alpha, Timeout: s.Lookup.Timeout},
 			Chord:  chord.Config{Successors: s.Chord.Successors, Stabilize: s.Chord.Stabilize},

@@ -34,6 +34,7 @@ type settings struct {
 	Hash      string        `mapstructure:"hash"`
 	ID        string        `mapstructure:"id"`
 	Heartbeat time.Duration `mapstructure:"heartbeat"`
+	Timeout   time.Duration `mapstructure:"request-timeout"`
 
 	LogLevel    string `mapstructure:"log-level"`
 	LogFormat   string `mapstructure:"log-format"`
@@ -257,6 +258,11 @@ func tuningSettings() []setting {
 			group: "Tuning. May differ between nodes.",
 			help:  "time between signs of life among the members of a slot",
 			about: "Time between signs of life among nodes that share data, 10ms to 1m. A node that misses some four\nis taken for dead: shorter notices sooner and sends more.",
+		},
+		{
+			key: "request-timeout", kind: span{100 * time.Millisecond, 5 * time.Minute}, def: 10 * time.Second, dev: true,
+			help:  "time after which a request is refused that no majority has answered",
+			about: "Time after which a request for a key is refused that no majority of its replicas has answered,\n100ms to 5m. Until then it is tried again: what is over sooner, as when a primary dies, no client\nnotices.",
 		},
 		{
 			key: "chord.successors", kind: number{min: 1, max: 32}, def: 8, dev: true,

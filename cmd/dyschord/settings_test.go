@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"dyschord/dht/overlays"
+	"dyschord/kv/node"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/dyschord.example.yaml")
@@ -308,18 +310,49 @@ func TestTheExampleFileIsCompleteAndAtTheDefaults(t *testing.T) {
 	}
 }
 
-func TestSettingsReachTheStruct(t *testing.T) {
-	alone(t)
-	c := configPrintCommand()
-	if err := c.ParseFlags([]string{"--slots=64", "--lookup.alpha=3", "--chord.stabilize=200ms", "--log-rpc", "--bits=64"}); err != nil {
-		t.Fatal(err)
+// Every setting changes the configuration of the node, and nothing else does. The
+// content of files, and the form of the log, come in beside it.
+func TestEverySettingReachesTheNode(t *testing.T) {
+	configuration := func(args ...string) node.Config {
+		alone(t)
+		c := configPrintCommand()
+		if err := c.ParseFlags(args); err != nil {
+			t.Fatal(err)
+		}
+		got, err := loader{table: settingTable(), flags: c.Flags(), file: true}.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.settings.node(nil)
 	}
-	got, err := loader{table: settingTable(), flags: c.Flags(), file: true}.load()
-	if err != nil {
-		t.Fatal(err)
+	other := map[string]string{
+		"cluster": "x", "algorithm": "", "bits": "64", "hash": "trivial", "slots": "64", "replicas": "5", "id": "7 --hash=trivial",
+		"listen": "/ip4/127.0.0.1/tcp/1", "announce": "/ip4/127.0.0.1/tcp/1", "bootstrap": "/ip4/127.0.0.1/tcp/1",
+		"gateway": "127.0.0.1:1", "admin": "127.0.0.1:1", "insecure": "true", "data-dir": "x", "max-value": "7",
+		"log-requests": "true", "log-rpc": "true", "heartbeat": "2s", "request-timeout": "2s",
+		"chord.successors": "9", "chord.stabilize": "2s", "lookup.style": "recursive", "lookup.alpha": "3", "lookup.timeout": "2s",
 	}
-	s := got.settings
-	if s.Slots != 64 || s.Lookup.Alpha != 3 || s.Chord.Stabilize != 200*time.Millisecond || !s.LogRPC || s.space().Width() != 64 {
-		t.Errorf("%+v", s)
+	beside := []string{"token-file", "tls-cert", "tls-key", "log-level", "log-format"}
+	def := configuration()
+	for _, s := range settingTable() {
+		if slices.Contains(beside, s.key) {
+			continue
+		}
+		values := strings.Fields(other[s.key])
+		if s.key == "algorithm" {
+			values = slices.DeleteFunc(overlays.Names(), func(name string) bool { return name == def.Algorithm })
+			if len(values) == 0 {
+				continue
+			}
+			values = values[:1]
+		}
+		if len(values) == 0 {
+			t.Errorf("%s: no value to try", s.key)
+			continue
+		}
+		args := append([]string{"--" + s.key + "=" + values[0]}, values[1:]...)
+		if got := configuration(args...); reflect.DeepEqual(got, configuration(args[1:]...)) {
+			t.Errorf("%v changes nothing: %+v", args, got)
+		}
 	}
 }

@@ -27,12 +27,13 @@ type Config struct {
 	Algorithm string
 	// Space is the identifier space. All members agree. Default 128 bits, SHA-256.
 	Space dht.Space
-	// Slots, Replicas, Heartbeat and MaxValue are those of kv.Config. All members
-	// agree on Slots.
+	// Slots, Replicas, Heartbeat, MaxValue and Timeout are those of kv.Config. All
+	// members agree on Slots.
 	Slots     int
 	Replicas  int
 	Heartbeat time.Duration
 	MaxValue  int
+	Timeout   time.Duration
 	// Overlay has the settings of the algorithms. Space is taken from above.
 	Overlay overlays.Config
 	// ID chooses the node's identifier, in narrow or trivial spaces only. Default:
@@ -84,6 +85,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Space.Bits, dht.MaxBits)
 	orDefault(&c.Replicas, 3)
 	orDefault(&c.MaxValue, 1<<20)
+	orDefault(&c.Timeout, 10*time.Second)
 	orDefault(&c.Slots, 1<<min(8, c.Space.Width()))
 	if len(c.Listen) == 0 {
 		c.Listen = []string{"/ip4/127.0.0.1/tcp/0"}

@@ -117,6 +117,7 @@ func (n *Node) openWeb() error {
 	n.metrics.registry.MustRegister(newCollector(n))
 	web, err := gateway.New(gateway.Config{
 		Space: n.cfg.Space, MaxValue: n.cfg.MaxValue, Replicas: n.cfg.Replicas, Tokens: n.cfg.Tokens,
+		Timeout:  n.cfg.Timeout + n.cfg.Timeout/2, // the store's own end comes first and says more
 		Registry: n.metrics.registry, Log: n.log, LogRequests: n.cfg.LogRequests,
 	}, backend{n})
 	if err != nil {
@@ -131,7 +132,7 @@ func (n *Node) openWeb() error {
 func (n *Node) storing() kv.Config {
 	return kv.Config{
 		Space: n.cfg.Space, Slots: n.cfg.Slots, Replicas: n.cfg.Replicas,
-		Heartbeat: n.cfg.Heartbeat, MaxValue: n.cfg.MaxValue,
+		Heartbeat: n.cfg.Heartbeat, MaxValue: n.cfg.MaxValue, Timeout: n.cfg.Timeout,
 		Fatal: func(err error) { n.fail(fmt.Errorf("the disk failed: %w", err)) },
 	}
 }
