@@ -22,7 +22,8 @@ type Router[S comparable] interface {
 	Nearer(key dht.ID, a, b Step[S]) bool
 	// Before is the order of owners: whether a comes before b.
 	Before(key dht.ID, a, b dht.Peer) bool
-	// Answered hears that p answered this node, so long after it was asked.
+	// Answered hears that p, in this incarnation, answered a request of this node's and
+	// did not refuse it, so long after it was asked.
 	Answered(p dht.Peer, rtt time.Duration)
 	// Suspect hears that p did not answer: this node, or somebody to whom this node had
 	// named it. It is a hint, perhaps a wrong or a malicious one: probe before believing.

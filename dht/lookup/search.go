@@ -202,7 +202,7 @@ func (s *search[S]) pick() (next, limit int) {
 		if window == 0 {
 			break
 		}
-		if c.status == fresh {
+		if c.status == fresh && !s.onItsWay(c.Peer) {
 			return int(i), dht.MaxOwners
 		}
 		// One that has failed once may be dead: ask the one after it as well.
@@ -219,6 +219,17 @@ func (s *search[S]) pick() (next, limit int) {
 		}
 	}
 	return -1, 0
+}
+
+// onItsWay says whether an answer of p is awaited to the question for the way. It may
+// say as well that p is an owner, and who the others are.
+func (s *search[S]) onItsWay(p dht.Peer) bool {
+	for i := s.steps; s.inFlight > 0 && i != nobody; i = s.at(int(i)).next {
+		if c := s.at(int(i)); c.status == asked && c.Peer.Same(p) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *search[S]) ask(i int) {
@@ -260,7 +271,6 @@ func (s *search[S]) receive(res dht.Result) {
 	c := s.ended(i, res.RTT)
 	if !res.From.IsZero() {
 		c.Peer = res.From // in its present incarnation
-		s.d.router.Answered(res.From, res.RTT)
 	}
 	answer, err := dht.As[*found[S]](res.Msg)
 	if res.Err != nil {
@@ -274,6 +284,7 @@ func (s *search[S]) receive(res dht.Result) {
 		return
 	}
 	c.status = live
+	s.d.router.Answered(c.Peer, res.RTT)
 	s.absorb(i, answer)
 }
 
