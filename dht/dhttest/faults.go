@@ -101,6 +101,7 @@ func (s *suite) lostConnections(t *testing.T) {
 		t.Errorf("%d connections were lost", st.Cuts)
 	}
 	c.Net.SetFaults(simnet.Faults{})
+	c.Run(5*time.Second, nil) // until all connections can be made again
 	c.Converge(patience)
 	c.agree(35)
 }
