@@ -1,0 +1,205 @@
+package kademlia
+
+import (
+	"context"
+
+	"dyschord/dht"
+)
+
+// upkeep is the state of keeping tables right.
+type upkeep struct {
+	turn         int // sibling to be asked next
+	agreed       int // siblings in a row that knew of nobody new
+	bucketTurn   int // bucket to be refreshed next
+	sinceRefresh int // rounds since the last refresh
+	sinceHeal    int // rounds since the last probe of a lost peer
+	healing      bool
+}
+
+// eagerChecks is how many siblings are asked in a round while the list changes.
+const eagerChecks = 4
+
+// round is one round of upkeep, run every Config.Interval.
+func (n *Node) round(ctx context.Context) {
+	n.checkSiblings(ctx)
+	if n.sinceRefresh++; n.sinceRefresh >= n.cfg.Refresh {
+		n.sinceRefresh = 0
+		n.refresh(ctx)
+	}
+	n.sinceHeal++
+	if alone := len(n.table.siblings) == 0; alone || n.sinceHeal >= n.cfg.HealEvery {
+		n.sinceHeal = 0
+		n.heal()
+	}
+}
+
+// checkSiblings asks the next sibling, or several while the list changes, whether it
+// lives, whom it knows close to this node, and who has died: liveness and news in one.
+// Once all have agreed, nobody is missing.
+func (n *Node) checkSiblings(ctx context.Context) {
+	count := len(n.table.siblings)
+	checks := min(1, count)
+	if n.agreed < count {
+		checks = min(eagerChecks, count)
+	}
+	requests := make([]request, checks)
+	for i := range requests {
+		n.turn++
+		requests[i] = request{n.table.siblings[n.turn%count], n.question()}
+	}
+	n.exchange(ctx, requests)
+	if n.agreed >= len(n.table.siblings) {
+		n.table.confirm()
+	}
+}
+
+// question asks a sibling about this node's neighbourhood.
+func (n *Node) question() *near {
+	m := n.ask(n.env.Self().ID, n.table.siblings)
+	m.N, m.Empty = uint8(n.cfg.Siblings), n.table.empty()
+	return m
+}
+
+// ask makes a question for the peers closest to target but for those already known.
+func (n *Node) ask(target dht.ID, known []dht.Peer) *near {
+	salt := n.env.Rand().Uint32()
+	return &near{Target: target, Salt: salt, Known: marks(known, salt), Lost: n.news()}
+}
+
+// request is a question and whom it is put to.
+type request struct {
+	to  dht.Peer
+	req *near
+}
+
+// exchange puts questions to peers, all at once, and takes in what they say: those
+// that were asked and those that they name, once these have answered as well.
+func (n *Node) exchange(ctx context.Context, requests []request) {
+	calls := n.env.Calls()
+	defer calls.Close()
+	for _, r := range requests {
+		calls.Start(r.to, r.req)
+	}
+	var named []dht.Peer
+	for calls.Pending() > 0 {
+		res, err := calls.Next(ctx)
+		if err != nil {
+			break
+		}
+		named = append(named, n.learn(res)...)
+	}
+	if len(named) > 0 {
+		n.meet(ctx, named)
+	}
+}
+
+// learn takes in the answer to a question. It returns the strangers whom it names.
+func (n *Node) learn(res dht.Result) []dht.Peer {
+	m, err := dht.As[*nearby](res.Msg)
+	if err == nil {
+		err = m.validate()
+	}
+	if res.Err == nil && err != nil {
+		n.env.Log().Warn("peer breaks the protocol", "peer", res.To, "err", err)
+		n.lose(res.To)
+		return nil
+	}
+	switch verdict(res) {
+	case gone:
+		n.lose(res.To)
+		return nil
+	case silent:
+		n.suspect(res.To, max(1, n.cfg.Tries-1))
+		return nil
+	case unclear:
+		return nil
+	}
+	n.answered(res.From, res.RTT)
+	n.mourn(m.Lost)
+	news := false
+	for _, p := range m.Peers {
+		news = news || n.table.wants(p)
+	}
+	if !news {
+		n.agreed++
+	}
+	return n.strangers(m.Peers)
+}
+
+// mourn hears of deaths. That somebody found a peer dead is evidence already, so it
+// takes one try less than elsewhere.
+func (n *Node) mourn(lost []dht.Peer) {
+	for _, p := range lost {
+		n.suspect(p, max(1, n.cfg.Tries-1))
+	}
+}
+
+// handleNear answers from the table.
+func (n *Node) handleNear(from dht.Peer, m *near, r dht.Reply) {
+	if err := m.validate(); err != nil {
+		r.Send(nil, err)
+		return
+	}
+	r.Send(&nearby{Peers: n.table.answer(from, m), Lost: n.news()}, nil)
+	n.mourn(m.Lost)
+}
+
+// answer lists the peers closest to the target of m, and one for each empty bucket of
+// the sender's that is the same as this node's, but those that the sender knows.
+func (t *table) answer(from dht.Peer, m *near) []dht.Peer {
+	var out []dht.Peer
+	add := func(p dht.Peer) {
+		if !p.Same(from) && !p.Same(t.self) && !m.knows(p.ID) {
+			out = append(out, p)
+		}
+	}
+	if m.N > 0 {
+		best := t.closest(m.Target, int(m.N)+2) // the two of us may be among them
+		for i := range best.n {
+			add(best.list[i].peer)
+		}
+	}
+	for i := range min(t.prefix(t.self.ID, from.ID), len(t.buckets)) {
+		if b := t.buckets[i]; len(b) > 0 && len(out) < maxNearby && m.Empty.Shr(uint(i)).And(dht.NewID(0, 1)) != (dht.ID{}) {
+			add(b[len(b)-1])
+		}
+	}
+	return out
+}
+
+// refresh looks after the next bucket.
+func (n *Node) refresh(ctx context.Context) {
+	depth := n.table.depth()
+	if depth == 0 {
+		return
+	}
+	i := n.bucketTurn % depth
+	n.bucketTurn = (i + 1) % depth
+	if b := n.table.bucket(i); len(b) > 0 {
+		n.exchange(ctx, []request{{b[0], n.refreshment(i)}})
+		return
+	}
+	route, err := n.look(ctx, n.inBucket(i), 1)
+	n.env.Emit(dht.LookupDone{Route: route, Err: err, Upkeep: true})
+}
+
+// refreshment asks somebody in bucket i for more of those in it. It is put to the one
+// seen least recently, whom the paper pings.
+func (n *Node) refreshment(i int) *near {
+	b := n.table.bucket(i)
+	m := n.ask(n.inBucket(i), b)
+	m.N = uint8(n.cfg.K - len(b))
+	if n.cfg.Proximity {
+		m.N = max(m.N, maxSpare)
+	}
+	return m
+}
+
+// inBucket is a random identifier in the range of bucket i.
+func (n *Node) inBucket(i int) dht.ID {
+	rng := n.env.Rand()
+	rest := n.cfg.Space.Width() - uint(i) - 1
+	low := dht.NewID(rng.Uint64(), rng.Uint64()).And(ones(int(rest)))
+	flipped := dht.NewID(0, 1).Shl(rest)
+	return n.env.Self().ID.Shr(rest).Shl(rest).Xor(flipped).Or(low)
+}
