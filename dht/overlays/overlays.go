@@ -9,6 +9,7 @@ import (
 	"dyschord/chord"
 	"dyschord/dht"
 	"dyschord/dht/lookup"
+	"dyschord/koorde"
 )
 
 // Config is the settings of every algorithm. The zero value is usable.
@@ -19,6 +20,8 @@ type Config struct {
 	Lookup lookup.Config
 	// Chord is read by algorithm "chord".
 	Chord chord.Config
+	// Koorde is read by algorithm "koorde".
+	Koorde koorde.Config
 }
 
 // algorithm is a line of the table.
@@ -32,6 +35,10 @@ var table = map[string]algorithm{
 	"chord": {owners: dht.Successors, factory: func(c Config) (dht.Factory, error) {
 		c.Chord.Space, c.Chord.Lookup = c.Space, c.Lookup
 		return chord.Factory(c.Chord)
+	}},
+	"koorde": {owners: dht.Successors, factory: func(c Config) (dht.Factory, error) {
+		c.Koorde.Space, c.Koorde.Lookup = c.Space, c.Lookup
+		return koorde.Factory(c.Koorde)
 	}},
 }
 

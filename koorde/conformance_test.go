@@ -1,0 +1,25 @@
+package koorde_test
+
+import (
+	"testing"
+
+	"dyschord/dht"
+	"dyschord/dht/dhttest"
+	"dyschord/dht/lookup"
+	"dyschord/koorde"
+)
+
+func TestConformance(t *testing.T) {
+	dhttest.TestOverlay(t, dhttest.Options{
+		New: func(v dhttest.Variant) (dht.Factory, error) {
+			style := lookup.Iterative
+			if v.Recursive {
+				style = lookup.Recursive
+			}
+			return koorde.Factory(koorde.Config{Space: v.Space, Successors: v.Neighbours, Lookup: lookup.Config{Style: style}})
+		},
+		Oracle:     dht.Successors,
+		MaxHops:    func(int) int { return 8 },
+		Neighbours: 8,
+	})
+}
