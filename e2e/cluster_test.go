@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -30,10 +31,15 @@ type cluster struct {
 // upkeep makes a cluster notice failures sooner than the defaults do.
 var upkeep = []string{"--heartbeat=250ms", "--chord.stabilize=250ms"}
 
-// found starts n nodes and waits until all data has all its copies.
-func found(n int, settings ...string) *cluster {
+// settingsOf are those of the nodes of an algorithm, and more.
+func settingsOf(algorithm string, more ...string) []string {
+	return slices.Concat([]string{"--algorithm=" + algorithm}, upkeep, more)
+}
+
+// found starts n nodes of an algorithm and waits until all data has all its copies.
+func found(algorithm string, n int, settings ...string) *cluster {
 	GinkgoHelper()
-	c := &cluster{settings: append(upkeep, settings...)}
+	c := &cluster{settings: settingsOf(algorithm, settings...)}
 	for range n {
 		c.join()
 	}

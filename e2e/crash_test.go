@@ -10,19 +10,19 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-var _ = Describe("a cluster of five whose nodes are killed", func() {
+var _ = onEach("a cluster of five whose nodes are killed", func(algorithm string) {
 	It("keeps every acknowledged key", func() {
 		for round := 1; round <= *rounds; round++ {
 			By(fmt.Sprintf("round %d of %d", round, *rounds))
-			crashRound(round)
+			crashRound(algorithm, round)
 		}
 	})
 })
 
 const crashKeys = 2000
 
-func crashRound(round int) {
-	c := found(5)
+func crashRound(algorithm string, round int) {
+	c := found(algorithm, 5)
 	l := &ledger{}
 
 	victim := c.members[rand.IntN(5)]

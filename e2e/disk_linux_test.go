@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var _ = Describe("a full disk", func() {
+var _ = onEach("a full disk", func(algorithm string) {
 	It("refuses writes, says so, and loses nothing", func() {
 		dir := filepath.Join(GinkgoT().TempDir(), "small")
 		Expect(os.MkdirAll(dir, 0o700)).To(Succeed())
@@ -19,7 +19,7 @@ var _ = Describe("a full disk", func() {
 			Skip("needs root, to mount a small tmpfs: " + err.Error())
 		}
 		DeferCleanup(func() { Expect(unix.Unmount(dir, unix.MNT_DETACH)).To(Succeed()) })
-		m := newMember("small", filepath.Join(dir, "data"), upkeep...)
+		m := newMember("small", filepath.Join(dir, "data"), settingsOf(algorithm)...)
 		m.run()
 		c := &cluster{members: []*member{m}}
 		c.healthy(1)

@@ -10,9 +10,9 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-var _ = Describe("nodes that come and go under load", func() {
+var _ = onEach("nodes that come and go under load", func(algorithm string) {
 	It("loses no acknowledged key, and no error lasts", func() {
-		c := found(3)
+		c := found(algorithm, 3)
 		l := &ledger{}
 		stop := make(chan struct{})
 		finish := sync.OnceFunc(func() { close(stop) })
@@ -45,7 +45,7 @@ var _ = Describe("nodes that come and go under load", func() {
 	})
 
 	It("stops writes when one of two nodes is lost, says so, and resumes when it returns", func() {
-		c := found(2)
+		c := found(algorithm, 2, impatient)
 		Expect(put(c.members[0].url, "before", "1")).To(Succeed())
 		c.members[1].kill()
 		// A write that was under way when the loss was noticed may have any outcome.
@@ -66,9 +66,9 @@ var _ = Describe("nodes that come and go under load", func() {
 	})
 })
 
-var _ = Describe("nodes that are paused", func() {
+var _ = onEach("nodes that are paused", func(algorithm string) {
 	It("are not counted: no write is acknowledged without a majority", func() {
-		c := found(3)
+		c := found(algorithm, 3, impatient)
 		const keys = 24 // enough that the node that goes on leads the slots of some
 		for _, m := range c.members[1:] {
 			m.signal(syscall.SIGSTOP)
@@ -93,6 +93,9 @@ var _ = Describe("nodes that are paused", func() {
 		readAll(c.urls(), l)
 	})
 })
+
+// impatient makes nodes say sooner than by default that they have no majority.
+const impatient = "--request-timeout=3s"
 
 // leave makes a node leave and waits until its process has ended.
 func leave(m *member) {

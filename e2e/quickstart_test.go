@@ -10,10 +10,10 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-var _ = Describe("dyschord dev", func() {
+var _ = onEach("dyschord dev", func(algorithm string) {
 	It("stores a real file through one gateway and serves it through the others, byte for byte", func() {
 		port := freePorts(5)
-		dev := start("dev", "dev", fmt.Sprintf("--gateway=127.0.0.1:%d", port))
+		dev := start("dev", "dev", "--algorithm="+algorithm, fmt.Sprintf("--gateway=127.0.0.1:%d", port))
 		Eventually(dev.output, "60s").Should(ContainSubstring("Try"))
 
 		file := randomFile(700_000)
@@ -38,7 +38,7 @@ var _ = Describe("dyschord dev", func() {
 		port := freePorts(3)
 		gateway := fmt.Sprintf("127.0.0.1:%d", port)
 		run := func() *process {
-			dev := start("dev", "dev", "--nodes=3", "--gateway="+gateway, "--data-dir="+dir)
+			dev := start("dev", "dev", "--algorithm="+algorithm, "--nodes=3", "--gateway="+gateway, "--data-dir="+dir)
 			Eventually(dev.output, "60s").Should(ContainSubstring("Try"))
 			return dev
 		}
@@ -49,7 +49,9 @@ var _ = Describe("dyschord dev", func() {
 		Expect(dyschord("get", "greeting", "--gateway=http://"+gateway).stdout).To(Equal("hello"))
 		Expect(second.stop()).To(Equal(0), second.output())
 	})
+})
 
+var _ = Describe("dyschord dev", func() {
 	It("names an occupied port and what to do", func() {
 		port := freePorts(5)
 		start("dev", "dev", fmt.Sprintf("--gateway=127.0.0.1:%d", port+2), "--nodes=1")

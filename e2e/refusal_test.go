@@ -10,6 +10,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"dyschord/dht/overlays"
 )
 
 // oneLine requires what a person sees of a failure: one line, with these parts.
@@ -62,7 +64,7 @@ var _ = Describe("what cannot work", func() {
 	})
 
 	It("is a data directory in use, or of another cluster", func() {
-		c := found(1)
+		c := found("chord", 1)
 		m := c.members[0]
 		Expect(put(m.url, "k", "v")).To(Succeed())
 		oneLine(dyschord(quiet("--data-dir="+m.dir)...), 1, m.dir, "in use by another process")
@@ -75,7 +77,7 @@ var _ = Describe("what cannot work", func() {
 	})
 
 	It("is another cluster or other settings at the bootstrap peer: refused with both values", func() {
-		c := found(1)
+		c := found("chord", 1)
 		for flag, both := range map[string][]string{
 			"--cluster=other": {"cluster", "dyschord", "other"},
 			"--bits=64":       {"bits", "128", "64"},
@@ -84,17 +86,6 @@ var _ = Describe("what cannot work", func() {
 		} {
 			oneLine(dyschord(quiet("--data-dir=", "--bootstrap="+c.members[0].peer, flag)...), 1, both...)
 		}
-	})
-
-	It("is an identifier taken twice in a narrow space", func() {
-		c := &cluster{settings: append(upkeep, "--bits=4", "--hash=trivial")}
-		m := newMember("three", filepath.Join(GinkgoT().TempDir(), "three"), append(c.settings, "--id=3")...)
-		c.members = append(c.members, m)
-		m.run()
-		c.healthy(1)
-		Expect(put(m.url, "19", "v")).To(Succeed())
-		oneLine(dyschord(quiet("--data-dir=", "--bits=4", "--hash=trivial", "--id=3", "--bootstrap="+m.peer)...), 1, "identifier 3", "taken", "--id")
-		Expect(readUntil(m.url, "19", "v")).To(Succeed())
 	})
 
 	It("is a node that reaches no bootstrap peer: alive, not ready, says why, and founds nothing", func() {
@@ -115,6 +106,41 @@ var _ = Describe("what cannot work", func() {
 		Expect(s.State).To(Equal("joining"))
 		Expect(put(m.url, "k", "v")).NotTo(Succeed())
 		Expect(m.stop()).To(Equal(0))
+	})
+})
+
+var _ = onEach("what cannot work", func(algorithm string) {
+	It("is an identifier taken twice in a narrow space", func() {
+		c := &cluster{settings: settingsOf(algorithm, "--bits=4", "--hash=trivial")}
+		m := newMember("three", filepath.Join(GinkgoT().TempDir(), "three"), append(c.settings, "--id=3")...)
+		c.members = append(c.members, m)
+		m.run()
+		c.healthy(1)
+		Expect(put(m.url, "19", "v")).To(Succeed())
+		oneLine(dyschord(quiet("--data-dir=", "--bits=4", "--hash=trivial", "--id=3", "--algorithm="+algorithm, "--bootstrap="+m.peer)...), 1, "identifier 3", "taken", "--id")
+		Expect(readUntil(m.url, "19", "v")).To(Succeed())
+	})
+
+	It("is a node of another algorithm: refused with both names, and nothing has changed", func() {
+		c := found(algorithm, 1)
+		m := c.members[0]
+		Expect(put(m.url, "k", "v")).To(Succeed())
+		for _, other := range overlays.Names() {
+			if other == algorithm {
+				continue
+			}
+			oneLine(dyschord(quiet("--data-dir=", "--bootstrap="+m.peer, "--algorithm="+other)...), 1,
+				"algorithm: "+other+" here, "+algorithm+" there")
+		}
+		m.kill()
+		for _, other := range overlays.Names() {
+			if other != algorithm {
+				oneLine(dyschord(quiet("--data-dir="+m.dir, "--algorithm="+other)...), 1, m.dir, `"`+algorithm+`"`, `"`+other+`"`)
+			}
+		}
+		m.run()
+		c.healthy(1)
+		Expect(readUntil(m.url, "k", "v")).To(Succeed())
 	})
 })
 

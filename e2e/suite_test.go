@@ -9,9 +9,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gexec"
+
+	"dyschord/dht/overlays"
 )
 
-var rounds = flag.Int("rounds", 3, "crash rounds to run")
+var rounds = flag.Int("rounds", 1, "crash rounds to run with each algorithm")
 
 // binary is the program under test, built once.
 var binary string
@@ -21,6 +23,14 @@ func TestClusters(t *testing.T) {
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	RunSpecs(t, "clusters")
+}
+
+// onEach describes what clusters of every algorithm do.
+func onEach(what string, specs func(algorithm string)) bool {
+	for _, algorithm := range overlays.Names() {
+		Describe(what+" ("+algorithm+")", func() { specs(algorithm) })
+	}
+	return true
 }
 
 var _ = BeforeSuite(func() {
