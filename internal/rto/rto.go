@@ -69,7 +69,7 @@ const (
 // 0 marks an empty one.
 type entry struct {
 	ref  uint32
-	srtt uint16 // smoothed round trip, in units
+	srtt uint16 // smoothed round trip, in units; 0 before it has answered
 	rest uint16 // deviation in units, up to 2 s, and in the low bits the backoff
 }
 
@@ -98,15 +98,18 @@ func (t *Table) Timeout(c *Config, ref uint32, w dht.Waits) time.Duration {
 }
 
 func (t *Table) adaptive(c *Config, ref uint32) time.Duration {
-	e := t.find(ref)
-	if e == nil {
-		e = &t.all
+	e, backoff := &t.all, uint16(0)
+	if own := t.find(ref); own != nil {
+		backoff = own.backoff()
+		if own.srtt > 0 {
+			e = own
+		}
 	}
 	d := c.Initial
 	if e.srtt > 0 {
 		d = time.Duration(e.srtt)*unit + max(c.Margin, 4*time.Duration(e.dev())*unit)
 	}
-	return min(d<<e.backoff(), c.Max)
+	return min(d<<backoff, c.Max)
 }
 
 // Learn takes a measured round trip of an answer that waited for nothing.
@@ -116,9 +119,13 @@ func (t *Table) Learn(ref uint32, rtt time.Duration) {
 	t.place(ref).learn(sample)
 }
 
-// GiveUp notes that a request to that peer timed out.
+// GiveUp notes that a request to that peer timed out. A stranger for which the others'
+// round trips served is waited for longer the next time too: it may be farther away.
 func (t *Table) GiveUp(ref uint32) {
-	if e := t.find(ref); e != nil && e.backoff() < maxBackoff {
+	if t.all.srtt == 0 {
+		return
+	}
+	if e := t.place(ref); e.backoff() < maxBackoff {
 		e.rest++
 	}
 }

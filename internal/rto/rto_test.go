@@ -73,6 +73,28 @@ func TestGivingUpBacksOffUntilTheNextAnswer(t *testing.T) {
 	}
 }
 
+// A peer that is farther away than all others so far must not be given up for ever.
+func TestGivingUpAStrangerBacksOff(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	var table Table
+	for range 20 {
+		table.Learn(1, 100*ms)
+	}
+	for _, want := range []time.Duration{300 * ms, 600 * ms, 1200 * ms} {
+		if got := table.Timeout(&cfg, 2, dht.Never); got != want {
+			t.Errorf("stranger: time-out %v, want %v", got, want)
+		}
+		table.GiveUp(2)
+	}
+	if got := table.Timeout(&cfg, 3, dht.Never); got != 300*ms {
+		t.Errorf("another stranger: %v", got)
+	}
+	table.Learn(2, 400*ms)
+	if got := table.Timeout(&cfg, 2, dht.Never); got != 1200*ms {
+		t.Errorf("after its first answer, in 400ms: %v, want 400ms + 4*200ms", got)
+	}
+}
+
 func TestLongestRoundTripsSaturate(t *testing.T) {
 	cfg := Config{Max: time.Hour}.WithDefaults()
 	var table Table
