@@ -9,6 +9,7 @@ import (
 	"dyschord/chord"
 	"dyschord/dht"
 	"dyschord/dht/lookup"
+	"dyschord/kademlia"
 	"dyschord/koorde"
 )
 
@@ -20,6 +21,8 @@ type Config struct {
 	Lookup lookup.Config
 	// Chord is read by algorithm "chord".
 	Chord chord.Config
+	// Kademlia is read by algorithm "kademlia".
+	Kademlia kademlia.Config
 	// Koorde is read by algorithm "koorde".
 	Koorde koorde.Config
 }
@@ -35,6 +38,10 @@ var table = map[string]algorithm{
 	"chord": {owners: dht.Successors, factory: func(c Config) (dht.Factory, error) {
 		c.Chord.Space, c.Chord.Lookup = c.Space, c.Lookup
 		return chord.Factory(c.Chord)
+	}},
+	"kademlia": {owners: dht.Closest, factory: func(c Config) (dht.Factory, error) {
+		c.Kademlia.Space, c.Kademlia.Lookup = c.Space, c.Lookup
+		return kademlia.Factory(c.Kademlia)
 	}},
 	"koorde": {owners: dht.Successors, factory: func(c Config) (dht.Factory, error) {
 		c.Koorde.Space, c.Koorde.Lookup = c.Space, c.Lookup

@@ -10,6 +10,7 @@ import (
 	"dyschord/dht"
 	"dyschord/dht/lookup"
 	"dyschord/dht/overlays"
+	"dyschord/kademlia"
 	"dyschord/koorde"
 	"dyschord/net/simnet"
 )
@@ -51,6 +52,7 @@ func TestSettingsReachTheAlgorithm(t *testing.T) {
 			"lookup.alpha 99":  {Lookup: lookup.Config{Alpha: 99}},
 			"lookup.timeout":   {Lookup: lookup.Config{Timeout: time.Nanosecond}},
 			"chord.successors": {Chord: chord.Config{Successors: 99}},
+			"kademlia.k 33":    {Kademlia: kademlia.Config{K: 33}},
 			"koorde.degree 3":  {Koorde: koorde.Config{Degree: 3}},
 		} {
 			if owner, _, _ := strings.Cut(want, "."); owner != name && slices.Contains(overlays.Names(), owner) {
