@@ -19,17 +19,17 @@ type walk struct {
 	// Left is how many digits of the key are still to be shifted in. With none left,
 	// the walk stands at the key.
 	Left uint8 `cbor:"2,keyasint,omitempty"`
-	// Budget is what the walk may still cost: two for each digit, and one for beginning
-	// anew at a node that knows no way on. So a walk ends, whatever the nodes know.
-	Budget uint16 `cbor:"3,keyasint,omitempty"`
+	// Budget is what the walk may still cost. So it ends, whatever the nodes on its way
+	// know, and a candidate that has cost more is further along.
+	Budget uint8 `cbor:"3,keyasint,omitempty"`
 }
 
-// What a walk may cost, and what a move costs. Moves along the ring are free: they are
-// bounded by coming closer.
+// What a walk may cost at all, and what a move costs: of the ways on that a node
+// offers, those it believes in cost more than those that are left if these are dead.
 const (
-	shiftCost = 2
-	anewCost  = 1
-	spare     = 32 // given at the start beyond the digits
+	maxBudget    = 192
+	firstChoice  = 2
+	secondChoice = 1
 )
 
 // image is k·m: where the pointers of a node m are.
@@ -42,7 +42,6 @@ func (g graph) digits() uint8 { return uint8((g.space.Width() + g.digit - 1) / g
 // shift pushes the next digit of the key into the walk: i becomes k·i + c.
 func (g graph) shift(key dht.ID, w walk) (next walk, digit int32) {
 	w.Left--
-	w.Budget -= shiftCost
 	c := key.Shr(g.digit * uint(w.Left)).And(dht.NewID(0, 1<<g.digit-1))
 	w.Imaginary = g.image(w.Imaginary).Or(c)
 	return w, int32(c.Lo())
@@ -55,24 +54,6 @@ func (g graph) shift(key dht.ID, w walk) (next walk, digit int32) {
 // So the number of digits follows the number of nodes, not the bits of the space. A
 // walk with all digits left can begin anywhere.
 func (g graph) begin(key, m, next dht.ID) walk {
-	w := g.start(key, m, next)
-	w.Budget = shiftCost*uint16(w.Left) + spare
-	return w
-}
-
-// anew is begin for a walk that is under way. It fails when the walk has cost too much.
-func (g graph) anew(key dht.ID, w walk, m, next dht.ID) (fresh walk, ok bool) {
-	fresh = g.start(key, m, next)
-	fresh.Budget = w.Budget - anewCost
-	return fresh, w.Budget > shiftCost*uint16(fresh.Left)
-}
-
-// arrive is w with all digits shifted in: it stands at the key.
-func (w walk) arrive(key dht.ID) walk {
-	return walk{Imaginary: key, Budget: w.Budget - min(w.Budget, shiftCost*uint16(w.Left))}
-}
-
-func (g graph) start(key, m, next dht.ID) walk {
 	width := g.space.Width()
 	for left := range g.digits() {
 		low := width - g.digit*uint(left)
@@ -81,16 +62,24 @@ func (g graph) start(key, m, next dht.ID) walk {
 			i = g.space.Add(i, g.space.Pow2(low))
 		}
 		if dht.BetweenIncl(m, i, next) {
-			return walk{Imaginary: i, Left: left}
+			return walk{i, left, maxBudget}
 		}
 	}
-	return walk{Imaginary: g.space.Add(m, dht.NewID(0, 1)), Left: g.digits()}
+	return walk{g.space.Add(m, dht.NewID(0, 1)), g.digits(), maxBudget}
+}
+
+// spend is w after a move of the given cost. It fails when that is more than w has.
+func (w walk) spend(cost uint8) (walk, bool) {
+	if w.Budget < cost {
+		return w, false
+	}
+	w.Budget -= cost
+	return w, true
 }
 
 // valid says whether w can belong to a lookup of key. It may come from the wire.
 func (g graph) valid(key dht.ID, w walk) bool {
-	least := shiftCost * uint16(w.Left)
-	if w.Left > g.digits() || w.Budget < least || !g.space.Contains(w.Imaginary) {
+	if w.Left > g.digits() || w.Budget > maxBudget || !g.space.Contains(w.Imaginary) {
 		return false
 	}
 	out := g.digit * uint(w.Left)

@@ -30,7 +30,8 @@ func (r *router) Begin(key dht.ID) walk {
 // where the walk goes on: LOOKUP of the paper (§3.2).
 func (r *router) Next(key dht.ID, w walk, n int) ([]step, []dht.Peer) {
 	if owners := r.ring.Owners(key, n); len(owners) > 0 {
-		return (*Node)(r).correct(w.arrive(key), min(n, fallbacks)), owners
+		at := walk{Imaginary: key, Budget: w.Budget}
+		return (*Node)(r).correct(at, firstChoice, min(n, fallbacks)), owners
 	}
 	if !r.cfg.valid(key, w) {
 		return nil, nil
@@ -44,8 +45,8 @@ const fallbacks = 2
 // Owners answers somebody who takes this node for the owner.
 func (r *router) Owners(key dht.ID, n int) []dht.Peer { return r.ring.OwnersOf(key, n) }
 
-// Nearer: progress is to have shifted another digit in, or to stand closer before the
-// imaginary node.
+// Nearer: progress is a move of the walk. Of two nodes that it may move to, the one
+// closer before the imaginary node is nearer.
 func (r *router) Nearer(key dht.ID, a, b step) bool {
 	x, y := a.State, b.State
 	switch {
@@ -70,26 +71,46 @@ func (r *router) Answered(dht.Peer, time.Duration) {}
 // Suspect has p probed, if this node holds it.
 func (r *router) Suspect(p dht.Peer) { r.ring.Suspect(p, r.pointers...) }
 
-// onward names where the walk goes from here, best first. A step from this node to
-// itself, as at the fixed points of the shift, is taken on the spot.
+// onward names where the walk goes from here, best first: by the de Bruijn pointers, if
+// this node stands for the imaginary node or knows who stands for the next one; else
+// along the ring. What is left if all of those are dead comes behind them.
 func (n *Node) onward(key dht.ID, w walk, count int) []step {
 	var out []step
 	for w.Left > 0 {
 		next, digit := n.cfg.shift(key, w)
-		if !n.here(w.Imaginary) && !n.pointers.reach(next.Imaginary) {
-			break
+		here := n.here(w.Imaginary)
+		if !here && !n.pointers.reach(next.Imaginary) {
+			out = n.correct(w, firstChoice, count)
+			if dht.Between(n.env.Self().ID, w.Imaginary, n.last().ID) {
+				out = append(out, n.shifted(next, digit, secondChoice, count-len(out))...)
+			}
+			return out
 		}
-		hops := n.window().preceding(n.pointers, next.Imaginary, count)
-		if len(hops) == 0 || !hops[0].Same(n.env.Self()) {
-			out = steps(hops, next, dht.Reason{Rule: ruleShift, N: digit, At: next.Imaginary})
-			break
+		out = n.shifted(next, digit, firstChoice, count)
+		if len(out) > 0 && out[0].Peer.Same(n.env.Self()) {
+			w = next // as at the fixed points of the shift: taken on the spot
+			continue
 		}
-		w = next
+		if here {
+			return append(out, n.anew(key, w, count-len(out))...)
+		}
+		return append(out, n.correct(w, secondChoice, count-len(out))...)
 	}
-	if n.here(w.Imaginary) {
-		return append(out, n.anew(key, w, count-len(out))...)
+	return n.correct(w, firstChoice, count)
+}
+
+// shifted moves to the pointers before the next imaginary node.
+func (n *Node) shifted(next walk, digit int32, cost uint8, count int) []step {
+	hops := n.window().preceding(n.pointers, next.Imaginary, count)
+	return steps(hops, next, cost, dht.Reason{Rule: ruleShift, N: digit, At: next.Imaginary})
+}
+
+// last is the last successor known, this node itself when it is alone.
+func (n *Node) last() dht.Peer {
+	if succ := n.ring.Successors(); len(succ) > 0 {
+		return succ[len(succ)-1]
 	}
-	return append(out, n.correct(w, count-len(out))...)
+	return n.env.Self()
 }
 
 // here says whether this node stands for the imaginary node i: whether i lies between
@@ -100,11 +121,11 @@ func (n *Node) here(i dht.ID) bool {
 
 // correct moves along the ring: to the nodes closest before the imaginary node, from
 // the successor list and the pointers together.
-func (n *Node) correct(w walk, count int) []step {
+func (n *Node) correct(w walk, cost uint8, count int) []step {
 	s, goal := n.cfg.space, w.Imaginary
 	distance := func(id dht.ID) dht.ID { return s.Sub(goal, id) }
 	hops := ring.Closest(count, distance, n.between(goal, n.ring.Successors()), n.between(goal, n.pointers))
-	return steps(hops, w, dht.Reason{Rule: ruleCorrection, At: goal})
+	return steps(hops, w, cost, dht.Reason{Rule: ruleCorrection, At: goal})
 }
 
 // between picks the peers strictly between this node and goal.
@@ -124,14 +145,19 @@ func (n *Node) anew(key dht.ID, w walk, count int) []step {
 	succ := n.ring.Successors()
 	var out []step
 	for i := 0; i+1 < len(succ) && len(out) < count; i++ {
-		if fresh, ok := n.cfg.anew(key, w, succ[i].ID, succ[i+1].ID); ok {
-			out = append(out, step{Peer: succ[i], State: fresh, Why: dht.Reason{Rule: ruleAnew, At: fresh.Imaginary}})
-		}
+		fresh := n.cfg.begin(key, succ[i].ID, succ[i+1].ID)
+		fresh.Budget = w.Budget
+		out = append(out, steps(succ[i:i+1], fresh, secondChoice, dht.Reason{Rule: ruleAnew, At: fresh.Imaginary})...)
 	}
 	return out
 }
 
-func steps(hops []dht.Peer, w walk, why dht.Reason) []step {
+// steps moves a walk to each of hops, at that cost; nowhere if it has cost too much.
+func steps(hops []dht.Peer, w walk, cost uint8, why dht.Reason) []step {
+	w, ok := w.spend(cost)
+	if !ok {
+		return nil
+	}
 	out := make([]step, len(hops))
 	for i, p := range hops {
 		out[i] = step{Peer: p, State: w, Why: why}
