@@ -25,8 +25,14 @@ type Config struct {
 	Stabilize time.Duration
 	// Fingers is how many Stabilize intervals lie between two refreshed fingers
 	// while the ring is quiet, 1 to 10,000; default 10. While fingers change, four
-	// are refreshed in each interval. Stale fingers make lookups longer, not wrong.
+	// are refreshed in each interval. Stale fingers make lookups longer, not wrong, and
+	// dead ones cost a time-out each. With a Stabilize of a minute, 4 is better.
 	Fingers int
+	// Proximity chooses each finger by round trips among the nodes of its octave; default
+	// false: the first of them, as in the paper. Lookups then take about as many hops and
+	// a quarter to a third less time, where round trips differ as on the Internet. A
+	// refreshed finger costs five requests instead of one.
+	Proximity bool
 	// Tries is how many requests in a row a neighbour must leave unanswered to be
 	// taken for dead, 1 to 10; default 3.
 	Tries int
@@ -37,10 +43,11 @@ type Config struct {
 
 // settings are a Config resolved, shared by all nodes of a factory.
 type settings struct {
-	space   dht.Space
-	fingers int
-	ring    *ring.Config
-	lookup  *lookup.Config
+	space     dht.Space
+	fingers   int
+	proximity bool
+	ring      *ring.Config
+	lookup    *lookup.Config
 }
 
 func (c Config) withDefaults() Config {
@@ -72,5 +79,5 @@ func (c Config) resolve() (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{c.Space, c.Fingers, rc, lc}, nil
+	return &settings{c.Space, c.Fingers, c.Proximity, rc, lc}, nil
 }

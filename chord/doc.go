@@ -19,7 +19,7 @@
 //	[J] §IV.E  create, join (fig. 6)               ring.Ring.Join, enter
 //	           stabilize                           ring.Ring.stabilize1, stabilize2
 //	           notify                              ring.Ring.notify, rectify
-//	           fix_fingers                         Node.fixFinger
+//	           fix_fingers                         Node.fixFinger, first, nearest
 //	           check_predecessor                   ring.Ring.rectifyIfDead
 //	[J] §IV.E.3 failures: successor lists,         ring.Ring.behind, lose;
 //	           alternate routes                    candidates of lookup.Driver
@@ -38,7 +38,8 @@
 //   - Within the assumptions of Zave's proof (dht/ring): every member has a live
 //     successor, and at least r+1 members are skipped by nobody's list.
 //   - Some time after the last join, failure or fault: one ring, every pointer right,
-//     every finger what full knowledge would put there.
+//     every finger what full knowledge would put there (with Proximity: a node of its
+//     octave, if that has any).
 //   - Lookups: correct in a converged ring, and as correct as the neighbourhood of
 //     the key is at other times. Fingers make lookups short, never right or wrong.
 //     Owners have answered during the lookup, each with its own view of who comes
@@ -56,9 +57,16 @@
 //     log2 N differ; those that the successor list reaches are not kept twice. One
 //     lookup settles all entries from its start to the node that it found, so a
 //     whole table costs log2 N - log2 r lookups.
-//   - Fingers are refreshed by need: four per interval while they change, one in ten
-//     intervals when they do not. A finger found dead is dropped at once and looked
-//     up anew.
+//   - Fingers are refreshed by need: those that are due, up to four per interval, or one
+//     in ten intervals when none is. All are due after joining and after one was found
+//     changed; one found dead is dropped at once and due.
+//   - Who holds a finger's place asks it first whether it is still the first node from
+//     the start on: one request, where a lookup takes five to ten.
+//   - Fingers may be chosen by their round trips ([Config].Proximity), among all nodes of
+//     an octave [2^i, 2^(i+1)) as Gummadi et al., "The Impact of DHT Routing Geometry on
+//     Resilience and Proximity", SIGCOMM 2003, and p2psim's Chord have it. They measure
+//     against all or many; here each refresh compares the present finger with up to four
+//     nodes that it draws from its own tables.
 //   - A finger is looked up from its start with an ordinary lookup, whatever the
 //     style; the paper's join-time copy of a neighbour's table is left out, since the
 //     successor list alone keeps lookups right meanwhile.
@@ -74,5 +82,6 @@
 // leaves is closed in two to four seconds, and the dead node is out of all 8 lists
 // in five to ten; 8 successors bear the failure of 7 neighbours in a row
 // between two checks. Where sessions last minutes, raise Successors before lowering
-// Stabilize; where traffic matters more than repair, raise Stabilize.
+// Stabilize; where traffic matters more than repair, raise Stabilize, and lower Fingers.
+// Where nodes are far apart, Proximity pays. docs/measurements.md has figures.
 package chord

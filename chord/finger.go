@@ -1,7 +1,6 @@
 package chord
 
 import (
-	"context"
 	"slices"
 	"sort"
 
@@ -86,82 +85,4 @@ func firstFinger(s dht.Space, self dht.ID, succ []dht.Peer) int {
 		return int(s.Width())
 	}
 	return octave(s, self, succ[len(succ)-1].ID) + 1
-}
-
-// eagerPasses is how many refreshes at speed there are per successor after joining.
-const eagerPasses = 2
-
-// refreshDue starts this round's refreshes (Stoica §5.1, fix_fingers): some while
-// fingers change, one in a while when they do not.
-func (n *Node) refreshDue() { n.pace.Round(n.env, "chord.fingers", n.cfg.fingers, n.fixFinger) }
-
-// fixFinger looks one finger up and goes on to the next that may be another node.
-// It returns false if it made no progress.
-func (n *Node) fixFinger(ctx context.Context) bool {
-	s, self := n.cfg.space, n.env.Self()
-	first := firstFinger(s, self.ID, n.ring.Successors())
-	i := max(n.next, first)
-	if i >= int(s.Width()) {
-		i = first
-		n.trimFingers(first)
-	}
-	if i >= int(s.Width()) {
-		n.next = 0
-		return false // the successor list reaches round the ring, or half of it
-	}
-	route, err := n.find(ctx, start(s, self.ID, i), 1)
-	n.env.Emit(dht.LookupDone{Route: route, Err: err, Upkeep: true})
-	if err != nil || !n.ring.Member() {
-		n.next = i + 1
-		return false
-	}
-	n.setFinger(i, route.Owners[0])
-	return true
-}
-
-// setFinger enters what the lookup of finger i's start has found.
-func (n *Node) setFinger(i int, p dht.Peer) {
-	s, self := n.cfg.space, n.env.Self()
-	if p.Same(self) || s.Sub(p.ID, self.ID).Less(s.Pow2(uint(i))) {
-		// Nobody stands between that point and this node.
-		for j, old := range n.table {
-			if octave(s, self.ID, old.ID) >= i {
-				n.changeFingers(slices.Clone(n.table[:j]))
-				break
-			}
-		}
-		n.next = int(s.Width())
-		return
-	}
-	if old, ok := n.table.finger(s, self.ID, i); !ok || old != p {
-		n.changeFingers(n.table.set(s, self.ID, i, p))
-	}
-	n.next = octave(s, self.ID, p.ID) + 1
-}
-
-// changeFingers replaces the table. One change suggests more: the whole table is
-// then looked at soon.
-func (n *Node) changeFingers(f fingers) {
-	n.table = f
-	n.pace.Hurry(len(f)/2 + 1)
-}
-
-// trimFingers forgets fingers that the successor list has come to serve for.
-func (n *Node) trimFingers(first int) {
-	s, self := n.cfg.space, n.env.Self().ID
-	if i := slices.IndexFunc(n.table, func(p dht.Peer) bool { return octave(s, self, p.ID) >= first }); i != 0 {
-		if i < 0 {
-			i = len(n.table)
-		}
-		n.table = slices.Clone(n.table[i:])
-	}
-}
-
-// dropFinger forgets a dead peer and has its finger looked up soon.
-func (n *Node) dropFinger(p dht.Peer) {
-	if !slices.ContainsFunc(n.table, p.Same) {
-		return
-	}
-	n.next = min(n.next, octave(n.cfg.space, n.env.Self().ID, p.ID))
-	n.changeFingers(n.table.without(p))
 }

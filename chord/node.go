@@ -3,6 +3,7 @@ package chord
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"dyschord/dht"
 	"dyschord/dht/lookup"
@@ -16,7 +17,8 @@ type Node struct {
 	ring    *ring.Ring
 	lookups *lookup.Driver[none]
 	table   fingers
-	next    int // finger to be looked up next; 0 for the first
+	next    int    // finger to be looked up next; 0 for the first
+	due     dht.ID // the octaves whose finger should be looked up soon, as bits
 	pace    ring.Pace
 }
 
@@ -53,9 +55,11 @@ func newNode(env dht.Env, set *settings) *Node {
 	return n
 }
 
-// Kinds lists the messages of ring upkeep and of lookups. Chord needs no others:
-// fingers are refreshed by lookups.
-func (n *Node) Kinds() []dht.Kind { return append(n.ring.Kinds(), n.lookups.Kinds()...) }
+// Kinds lists the messages of ring upkeep and of lookups, by which fingers are
+// refreshed too, and those that choose fingers by their round trips.
+func (n *Node) Kinds() []dht.Kind {
+	return slices.Concat(n.ring.Kinds(), n.lookups.Kinds(), proximityKinds())
+}
 
 // Handle answers a request, or refuses it while this node is not a member: it would
 // answer from tables that say nothing.
@@ -63,7 +67,7 @@ func (n *Node) Handle(from dht.Peer, req dht.Message, r dht.Reply) {
 	switch {
 	case !n.ring.Member():
 		r.Send(nil, fmt.Errorf("chord: %s is not a member of the ring: %w", n.env.Self(), dht.ErrRejected))
-	case n.ring.Handle(from, req, r), n.lookups.Handle(req, r):
+	case n.ring.Handle(from, req, r), n.lookups.Handle(req, r), n.handleSample(req, r):
 	default:
 		r.Send(nil, dht.ErrUnknownMessage)
 	}
@@ -74,20 +78,21 @@ func (n *Node) Join(ctx context.Context, seeds ...dht.Peer) error {
 	if n.ring.Member() {
 		return nil
 	}
-	n.table = nil
+	n.table, n.due = nil, dht.ID{}
 	if err := n.ring.Join(ctx, seeds); err != nil {
 		return fmt.Errorf("chord: %w", err)
 	}
-	n.start(eagerPasses * len(n.ring.Successors()))
+	n.start()
+	n.wantAll()
+	n.refreshDue()
 	n.env.Log().Info("joined", "peer", n.ring.Successor())
 	return nil
 }
 
 // start begins the upkeep. Nodes that start together do not look their fingers up
 // together.
-func (n *Node) start(refreshes int) {
+func (n *Node) start() {
 	n.pace.Calm(n.env, n.cfg.fingers)
-	n.pace.Hurry(refreshes)
 	n.ring.Start("chord.upkeep", n.refreshDue)
 }
 
@@ -132,7 +137,7 @@ func (n *Node) Near(key dht.ID, count int) (peers []dht.Peer, sure bool) {
 func (n *Node) Prefill(sorted []dht.Peer) {
 	n.ring.Prefill(sorted)
 	n.table.prefill(n.cfg.space, n.env.Self(), n.ring.Successors(), sorted)
-	n.start(0)
+	n.start()
 }
 
 // host is the node as its ring sees it.
