@@ -35,8 +35,19 @@ func TestMemory(t *testing.T) {
 func TestPebble(t *testing.T) {
 	cache := store.NewCache(1 << 20)
 	defer cache.Close()
-	storetest.TestStore(t, func(tb testing.TB) (store.Store, func() store.Store) {
-		opts := store.Options{Dir: "/data/node", FS: vfs.NewMem(), Cache: cache}
+	opts := store.Options{Dir: "/data/node", Cache: cache}
+	storetest.TestStore(t, openPebble(opts))
+	for name, size := range map[string]int64{"no index cache": -1, "an index cache of three keys": 3 * 72} {
+		opts.IndexCache = size
+		t.Run(name, func(t *testing.T) { storetest.TestStore(t, openPebble(opts)) })
+	}
+}
+
+// openPebble opens stores, each on a file system of its own.
+func openPebble(opts store.Options) storetest.Open {
+	return func(tb testing.TB) (store.Store, func() store.Store) {
+		opts := opts
+		opts.FS = vfs.NewMem()
 		s, err := store.Open(opts)
 		if err != nil {
 			tb.Fatal(err)
@@ -51,5 +62,5 @@ func TestPebble(t *testing.T) {
 			}
 			return s
 		}
-	})
+	}
 }

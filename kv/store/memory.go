@@ -53,14 +53,14 @@ func (m *Memory) Apply(b *Batch) (Commit, error) {
 	if err := m.admit(b); err != nil {
 		return nil, err
 	}
-	changes, err := plan(treeReader{m.data}, b)
+	p, err := newPlan(m.find, b)
 	if err != nil {
 		return nil, err
 	}
 	m.applied++
 	m.undo.begin(m.applied)
-	for i := range changes {
-		m.change(&changes[i])
+	for i := range p.changes {
+		m.change(&p.changes[i])
 	}
 	if !m.opts.Crashable {
 		m.settle(m.applied)
@@ -84,6 +84,9 @@ func (m *Memory) admit(b *Batch) error {
 	return nil
 }
 
+// find is a finder. The caller holds the lock.
+func (m *Memory) find(at []byte) (uint64, error) { return seqAt(treeReader{m.data}, at) }
+
 func (m *Memory) change(c *change) {
 	switch c.kind {
 	case setKey:
@@ -92,7 +95,7 @@ func (m *Memory) change(c *change) {
 		m.put(string(c.key), nil)
 	case deleteSpan:
 		var doomed []string
-		for key := range m.data.Ascend(btreemap.GE(string(c.key)), btreemap.LT(string(c.end))) {
+		for key := range m.data.Ascend(btreemap.GE(string(c.key)), btreemap.LT(string(c.value))) {
 			doomed = append(doomed, key)
 		}
 		for _, key := range doomed {

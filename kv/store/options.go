@@ -17,8 +17,13 @@ type Options struct {
 	// FS is the file system. Default: the operating system's.
 	FS vfs.FS
 	// Cache holds blocks read from disk; all stores of a process should share one.
-	// Default: one of 8 MiB of its own.
+	// Default: one of 32 MiB of its own.
 	Cache *Cache
+	// IndexCache is the number of bytes in which the store remembers the versions that
+	// the index names for the keys written last. To move the index of any other key
+	// takes a read of the tables first. Default 8 MiB, enough for about 80,000 short
+	// keys; negative: nothing is remembered.
+	IndexCache int64
 	// MinFree is the number of bytes of the disk kept free: below it batches that
 	// store values are refused with ErrFull, below a quarter of it all batches.
 	// Default 64 MiB, enough for all tables in memory, but at most an eighth of the
@@ -31,9 +36,10 @@ type Options struct {
 }
 
 const (
-	defaultCache   = 8 << 20
-	defaultMinFree = 64 << 20
-	memTableSize   = 4 << 20
+	defaultCache      = 32 << 20
+	defaultIndexCache = 8 << 20
+	defaultMinFree    = 64 << 20
+	memTableSize      = 4 << 20
 )
 
 func (o Options) withDefaults() Options {
@@ -44,6 +50,9 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	o.MinFree = max(o.minFree(), 0)
+	if o.IndexCache == 0 {
+		o.IndexCache = defaultIndexCache
+	}
 	if o.memTable == 0 {
 		o.memTable = memTableSize
 	}
@@ -76,7 +85,10 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Cache holds blocks read from disk, for any number of stores.
+// Cache holds blocks read from disk, for any number of stores. What a store keeps in
+// tables in memory until it is written out (4 MiB each, two or three of them while
+// writers are busy) is taken out of it: a cache that is not larger than that holds no
+// block at all.
 type Cache struct{ c *pebble.Cache }
 
 // NewCache returns a cache of that many bytes. Close it after the last store that

@@ -20,6 +20,7 @@ type Pebble struct {
 
 	writer sync.Mutex // one batch at a time is planned and handed to Pebble
 	gate   gate
+	index  *indexCache
 }
 
 // Open opens the store in a directory, or makes one in a new or empty directory.
@@ -78,6 +79,7 @@ func openLocked(opts Options, lock *pebble.Lock) (*Pebble, error) {
 	}
 	s := &Pebble{opts: opts, db: db, d: d, lock: lock}
 	s.view = view{pebbleReader{db, &s.users}}
+	s.index = newIndexCache(s.view.r, opts.IndexCache)
 	s.gate = gate{dir: opts.Dir, minFree: opts.MinFree, d: d, db: db}
 	return s, nil
 }
@@ -106,21 +108,22 @@ func (s *Pebble) Apply(b *Batch) (Commit, error) {
 	if err := s.gate.admit(b); err != nil {
 		return nil, err
 	}
-	changes, err := plan(s.view.r, b)
+	p, err := newPlan(s.index.find, b)
 	if err != nil {
 		return nil, err
 	}
-	return s.apply(changes)
+	return s.apply(p)
 }
 
-func (s *Pebble) apply(changes []change) (Commit, error) {
+func (s *Pebble) apply(p *plan) (Commit, error) {
 	batch := s.db.NewBatch()
-	if err := fill(batch, changes); err != nil {
+	if err := fill(batch, p.changes); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: fill a batch: %w", err), batch.Close())
 	}
 	if err := s.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return nil, s.d.fail("apply to", s.opts.Dir, err)
 	}
+	s.index.applied(p)
 	return &pebbleCommit{s: s, batch: batch, number: s.d.log.applied.Add(1)}, nil
 }
 
@@ -145,7 +148,7 @@ func add(batch *pebble.Batch, c *change) error {
 	case deleteKey:
 		return batch.Delete(c.key, nil)
 	default:
-		return batch.DeleteRange(c.key, c.end, nil)
+		return batch.DeleteRange(c.key, c.value, nil)
 	}
 }
 

@@ -5,13 +5,12 @@ import (
 	"fmt"
 )
 
-// change is one step in an engine's own terms: set key, delete key, or delete the
-// span from key to end.
+// change is one step in an engine's own terms: set key to value, delete key, or
+// delete the span from key to value.
 type change struct {
 	kind  changeKind
 	key   []byte
-	value []byte // of set
-	end   []byte // of deleteSpan
+	value []byte
 }
 
 type changeKind uint8
@@ -22,35 +21,50 @@ const (
 	deleteSpan
 )
 
-// planner turns a batch into changes. It reads the index where a change depends on
-// it, and remembers what the batch itself did to the index before.
-type planner struct {
-	r       reader
-	changes []change
-	index   map[string]uint64 // index entries the batch has set
-	dropped map[uint32]bool   // slots the batch has emptied
+// finder reads the index of a store as it is before a batch: the version at a key of
+// the index, 0 if there is none.
+type finder func(at []byte) (uint64, error)
+
+// seqAt is the finder of an engine without any shortcut.
+func seqAt(r reader, at []byte) (uint64, error) {
+	data, err := r.get(at)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return decodeSeq(data)
 }
 
-// plan checks b against the rules of this package and works out its changes. The
-// caller keeps other writers away until they are applied.
-func plan(r reader, b *Batch) ([]change, error) {
-	p := planner{r: r, changes: make([]change, 0, len(b.ops)+4)}
+// plan is what a batch comes to in a store. The index is read where a change depends
+// on it; what the batch itself did to the index before is remembered.
+type plan struct {
+	find    finder
+	changes []change
+	index   map[string]uint64 // entries that the batch sets, by their keys
+	dropped map[uint32]bool   // slots that the batch empties, before it sets those entries
+}
+
+// newPlan works out what b changes. The caller keeps other writers away until the
+// changes are made.
+func newPlan(find finder, b *Batch) (*plan, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	p := &plan{find: find, changes: make([]change, 0, 2*len(b.ops))}
 	for i := range b.ops {
 		if err := p.add(&b.ops[i]); err != nil {
 			return nil, err
 		}
 	}
-	return p.changes, nil
+	return p, nil
 }
 
-func (p *planner) add(o *op) error {
+func (p *plan) add(o *op) error {
 	switch o.kind {
-	case opMeta:
-		p.set(metaKey(o.key), append([]byte{}, o.data...))
-	case opState:
-		p.set(stateKey(o.slot), append([]byte{}, o.data...))
-	case opAppend:
-		return p.record(o)
+	case opSet:
+		p.set(o.key, o.value)
 	case opIndex:
 		return p.moveIndex(o)
 	case opTruncate:
@@ -63,40 +77,25 @@ func (p *planner) add(o *op) error {
 	return nil
 }
 
-func (p *planner) set(key, value []byte) {
-	p.changes = append(p.changes, change{kind: setKey, key: key, value: value})
+func (p *plan) set(key, value []byte) {
+	p.changes = append(p.changes, change{setKey, key, value})
 }
 
-func (p *planner) remove(key []byte) {
-	p.changes = append(p.changes, change{kind: deleteKey, key: key})
+func (p *plan) remove(key []byte) {
+	p.changes = append(p.changes, change{deleteKey, key, nil})
 }
 
-func (p *planner) clear(s span) {
-	p.changes = append(p.changes, change{kind: deleteSpan, key: s.lo, end: s.hi})
-}
-
-func (p *planner) record(o *op) error {
-	if o.rec.Seq == 0 {
-		return fmt.Errorf("store: slot %d: %w: a record has seq 0, the first is 1", o.slot, ErrInvalid)
-	}
-	if len(o.rec.Key) == 0 {
-		return fmt.Errorf("store: slot %d, record %d: %w: its key is empty", o.slot, o.rec.Seq, ErrInvalid)
-	}
-	p.set(recordKey(o.slot, o.rec.Seq), encodeRecord(o.slot, &o.rec))
-	return nil
+func (p *plan) clear(s span) {
+	p.changes = append(p.changes, change{deleteSpan, s.lo, s.hi})
 }
 
 // moveIndex keeps at most one committed record per key: whichever of the two is
 // older goes.
-func (p *planner) moveIndex(o *op) error {
-	if o.seq == 0 || len(o.key) == 0 {
-		return fmt.Errorf("store: slot %d, key %q: %w: index to seq %d", o.slot, o.key, ErrInvalid, o.seq)
-	}
-	at := indexKey(o.slot, o.key)
-	now, err := p.indexed(o, at)
+func (p *plan) moveIndex(o *op) error {
+	now, err := p.indexed(o)
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("store: slot %d, key %q: %w", o.slot, o.key[slotEnd:], err)
 	case now == o.seq:
 		return nil
 	case now > o.seq:
@@ -105,34 +104,27 @@ func (p *planner) moveIndex(o *op) error {
 	case now > 0:
 		p.remove(recordKey(o.slot, now))
 	}
-	p.set(at, encodeSeq(o.seq))
+	p.set(o.key, encodeSeq(o.seq))
 	if p.index == nil {
 		p.index = make(map[string]uint64)
 	}
-	p.index[string(at)] = o.seq
+	p.index[string(o.key)] = o.seq
 	return nil
 }
 
 // indexed is what the index names for o's key at this point of the batch, 0 if
 // nothing.
-func (p *planner) indexed(o *op, at []byte) (uint64, error) {
-	if seq, ok := p.index[string(at)]; ok {
+func (p *plan) indexed(o *op) (uint64, error) {
+	if seq, ok := p.index[string(o.key)]; ok {
 		return seq, nil
 	}
 	if p.dropped[o.slot] {
 		return 0, nil
 	}
-	data, err := p.r.get(at)
-	if errors.Is(err, ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("store: slot %d, key %q: %w", o.slot, o.key, err)
-	}
-	return decodeSeq(data)
+	return p.find(o.key)
 }
 
-func (p *planner) drop(slot uint32) {
+func (p *plan) drop(slot uint32) {
 	p.clear(slotSpan(prefixRecord, slot))
 	index := slotSpan(prefixIndex, slot)
 	p.clear(index)

@@ -36,6 +36,7 @@ func TestStore(t *testing.T, open Open) {
 		{"a snapshot stays as it was", testSnapshot},
 		{"an iteration stays as it began", testIteration},
 		{"a bad batch is refused whole", testInvalid},
+		{"a bad batch moves no index", testRefusedIndex},
 		{"everything is there after a restart", testRestart},
 		{"a closed store says so", testClosed},
 		{"writers and readers run at once", testConcurrent},
@@ -296,8 +297,8 @@ func testDrop(t *testing.T, open Open) {
 	for slot := uint32(1); slot <= 3; slot++ {
 		apply(t, s, func(b *store.Batch) {
 			b.SetState(slot, []byte("state"))
-			b.Append(slot, rec(1, "k", "v"))
-			b.Index(slot, []byte("k"), 1)
+			b.Append(slot, rec(7, "k", "v"))
+			b.Index(slot, []byte("k"), 7)
 		})
 	}
 	apply(t, s, func(b *store.Batch) { b.Drop(2) })
@@ -306,9 +307,12 @@ func testDrop(t *testing.T, open Open) {
 	state, err := s.State(2)
 	same(t, "state, which stays", []any{string(state), err}, []any{"state", nil})
 	for _, slot := range []uint32{1, 3} {
-		same(t, "index of a neighbour", keys(t, s, slot, ""), []string{"k=1"})
-		same(t, "log of a neighbour", seqs(t, s, slot, 0, 9), []uint64{1})
+		same(t, "index of a neighbour", keys(t, s, slot, ""), []string{"k=7"})
+		same(t, "log of a neighbour", seqs(t, s, slot, 0, 9), []uint64{7})
 	}
+	apply(t, s, func(b *store.Batch) { b.Append(2, rec(3, "k", "anew")); b.Index(2, []byte("k"), 3) })
+	same(t, "index that begins anew, with a lower version", keys(t, s, 2, ""), []string{"k=3"})
+	same(t, "log that begins anew", seqs(t, s, 2, 0, 9), []uint64{3})
 }
 
 func testSlotEdges(t *testing.T, open Open) {
@@ -423,6 +427,29 @@ func testInvalid(t *testing.T, open Open) {
 		same(t, name+": log", seqs(t, s, 1, 0, 9), []uint64{})
 		apply(t, s, func(b *store.Batch) { b.SetState(1, []byte("fine")) })
 	}
+}
+
+// A batch that is refused leaves no trace either in what a store remembers of its
+// index.
+func testRefusedIndex(t *testing.T, open Open) {
+	s, _ := open(t)
+	apply(t, s, func(b *store.Batch) {
+		b.Append(1, rec(1, "k", "one"))
+		b.Index(1, []byte("k"), 1)
+		b.Append(1, rec(2, "k", "two"))
+		b.Append(1, rec(3, "l", "three"))
+	})
+	var b store.Batch
+	b.Index(1, []byte("k"), 2)
+	b.Index(1, []byte("l"), 3)
+	b.Drop(1)
+	b.Index(1, []byte("k"), 0)
+	_, err := s.Apply(&b)
+	wantError(t, "a bad batch", err, store.ErrInvalid)
+	same(t, "index", keys(t, s, 1, ""), []string{"k=1"})
+	apply(t, s, func(b *store.Batch) { b.Index(1, []byte("k"), 2); b.Index(1, []byte("l"), 3) })
+	same(t, "index, moved", keys(t, s, 1, ""), []string{"k=2", "l=3"})
+	same(t, "log", seqs(t, s, 1, 0, 9), []uint64{2, 3})
 }
 
 func testRestart(t *testing.T, open Open) {
