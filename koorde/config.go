@@ -79,6 +79,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// K is the degree, with the default applied.
+func (c Config) K() int { return c.withDefaults().Degree }
+
 func (c Config) validate() error {
 	switch {
 	case c.Degree < minDegree || c.Degree > maxDegree || bits.OnesCount(uint(c.Degree)) != 1:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"dyschord/chord"
@@ -31,7 +32,11 @@ type Config struct {
 type algorithm struct {
 	factory func(Config) (dht.Factory, error)
 	owners  dht.Ownership
+	agreed  func(Config) []Setting // nil: none
 }
+
+// Setting is a setting in words.
+type Setting struct{ Name, Value string }
 
 // table holds the algorithms by name.
 var table = map[string]algorithm{
@@ -46,6 +51,8 @@ var table = map[string]algorithm{
 	"koorde": {owners: dht.Successors, factory: func(c Config) (dht.Factory, error) {
 		c.Koorde.Space, c.Koorde.Lookup = c.Space, c.Lookup
 		return koorde.Factory(c.Koorde)
+	}, agreed: func(c Config) []Setting {
+		return []Setting{{"koorde.degree", strconv.Itoa(c.Koorde.K())}}
 	}},
 }
 
@@ -63,6 +70,16 @@ func New(name string, c Config) (dht.Factory, error) {
 func Owners(name string) (dht.Ownership, error) {
 	a, err := find(name)
 	return a.owners, err
+}
+
+// Agreed lists the named algorithm's settings that all members of an overlay must have
+// in common, beside the identifier space: where they differ, nodes do not understand
+// each other. An unknown name has none.
+func Agreed(name string, c Config) []Setting {
+	if a := table[name]; a.agreed != nil {
+		return a.agreed(c)
+	}
+	return nil
 }
 
 func find(name string) (algorithm, error) {

@@ -30,6 +30,27 @@ func TestUnknownAlgorithmNamesTheKnown(t *testing.T) {
 	}
 }
 
+// Koorde's nodes shift digits of one size; the other algorithms' nodes need agree on
+// nothing but the space.
+func TestWhatMembersMustAgreeOn(t *testing.T) {
+	set := overlays.Config{Koorde: koorde.Config{Degree: 4}}
+	for _, c := range []struct {
+		name string
+		cfg  overlays.Config
+		want []overlays.Setting
+	}{
+		{"koorde", overlays.Config{}, []overlays.Setting{{Name: "koorde.degree", Value: "16"}}},
+		{"koorde", set, []overlays.Setting{{Name: "koorde.degree", Value: "4"}}},
+		{"chord", set, nil},
+		{"kademlia", set, nil},
+		{"pastry", set, nil},
+	} {
+		if got := overlays.Agreed(c.name, c.cfg); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 // The settings reach the algorithm: those that all share as well as its own.
 func TestSettingsReachTheAlgorithm(t *testing.T) {
 	for _, name := range overlays.Names() {
