@@ -29,7 +29,7 @@ type cluster struct {
 }
 
 // upkeep makes a cluster notice failures sooner than the defaults do.
-var upkeep = []string{"--heartbeat=250ms", "--chord.stabilize=250ms"}
+var upkeep = []string{"--heartbeat=250ms", "--chord.stabilize=250ms", "--kademlia.interval=250ms", "--koorde.stabilize=250ms"}
 
 // settingsOf are those of the nodes of an algorithm, and more.
 func settingsOf(algorithm string, more ...string) []string {

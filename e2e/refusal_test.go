@@ -88,6 +88,12 @@ var _ = Describe("what cannot work", func() {
 		}
 	})
 
+	It("is another degree of Koorde's graph: refused with both values", func() {
+		c := found("koorde", 1)
+		oneLine(dyschord(quiet("--data-dir=", "--bootstrap="+c.members[0].peer, "--algorithm=koorde", "--koorde.degree=2")...), 1,
+			"koorde.degree: 2 here, 16 there")
+	})
+
 	It("is a node that reaches no bootstrap peer: alive, not ready, says why, and founds nothing", func() {
 		nobody := fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", freePorts(1))
 		m := newMember("lonely", filepath.Join(GinkgoT().TempDir(), "lonely"), "--bootstrap="+nobody)

@@ -9,7 +9,7 @@ import (
 
 // conflicts refuses pairs of settings that cannot hold together.
 func (l loaded) conflicts() error {
-	for _, check := range []func() error{l.idConflicts, l.sizeConflicts, l.tlsConflicts, l.exposure} {
+	for _, check := range []func() error{l.idConflicts, l.sizeConflicts, l.overlayConflicts, l.tlsConflicts, l.exposure} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -51,10 +51,6 @@ func (l loaded) sizeConflicts() error {
 	s := l.settings
 	if s.Bits < 16 && s.Slots > 1<<s.Bits {
 		return usagef("setting %s conflicts with %s: at most %d slots are allowed there", l.show("slots"), l.show("bits"), 1<<s.Bits)
-	}
-	if s.Chord.Successors < s.Replicas {
-		return usagef("setting %s conflicts with %s: at least as many successors as replicas are needed",
-			l.show("chord.successors"), l.show("replicas"))
 	}
 	return nil
 }

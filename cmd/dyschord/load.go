@@ -102,7 +102,7 @@ func (l loader) load() (loaded, error) {
 	}
 	l.bind(v)
 	out := loaded{values: map[string]any{}, sources: map[string]source{}}
-	narrowDefaults(v)
+	followingDefaults(v)
 	for _, s := range l.table {
 		src := l.source(v, s)
 		value, err := s.kind.parse(v.Get(s.key))
@@ -118,10 +118,14 @@ func (l loader) load() (loaded, error) {
 	return out, out.conflicts()
 }
 
-// narrowDefaults lowers defaults that a narrow space has no room for.
-func narrowDefaults(v *viper.Viper) {
+// followingDefaults sets the defaults that follow from other settings: fewer slots
+// where a narrow space has no room for more, pointers in proportion to the degree.
+func followingDefaults(v *viper.Viper) {
 	if bits, err := (number{min: dht.MinBits, max: 8}).parse(v.Get("bits")); err == nil {
 		v.SetDefault("slots", 1<<bits.(int))
+	}
+	if degree, err := (number{min: 2, max: 64}).parse(v.Get("koorde.degree")); err == nil {
+		v.SetDefault("koorde.pointers", pointersOf(degree.(int)))
 	}
 }
 

@@ -8,9 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"dyschord/chord"
-	"dyschord/dht/lookup"
-	"dyschord/dht/overlays"
 	"dyschord/kv/node"
 )
 
@@ -71,15 +68,11 @@ func newLog(s settings, w io.Writer) *slog.Logger {
 
 // node translates settings into what the node takes, all but the content of files.
 func (s settings) node(log *slog.Logger) node.Config {
-	style, _ := lookup.ParseStyle(s.Lookup.Style) // as above
 	cfg := node.Config{
 		Cluster: s.Cluster, Algorithm: s.Algorithm, Space: s.space(),
 		Slots: s.Slots, Replicas: s.Replicas, Heartbeat: s.Heartbeat, MaxValue: s.MaxValue, Timeout: s.Timeout,
-		Overlay: overlays.Config{
-			Lookup: lookup.Config{Style: style, Alpha: s.Lookup.Alpha, Timeout: s.Lookup.Timeout},
-			Chord:  chord.Config{Successors: s.Chord.Successors, Stabilize: s.Chord.Stabilize},
-		},
-		Listen: s.Listen, Announce: s.Announce, Bootstrap: s.Bootstrap,
+		Overlay: s.overlay(),
+		Listen:  s.Listen, Announce: s.Announce, Bootstrap: s.Bootstrap,
 		Gateway: s.Gateway, Admin: s.Admin, Insecure: s.Insecure,
 		DataDir: s.DataDir,
 		Log:     log, LogRequests: s.LogRequests, LogRPC: s.LogRPC,

@@ -43,19 +43,10 @@ type settings struct {
 
 	Nodes int `mapstructure:"nodes"` // dev only
 
-	Chord  chordSettings  `mapstructure:"chord"`
-	Lookup lookupSettings `mapstructure:"lookup"`
-}
-
-type chordSettings struct {
-	Successors int           `mapstructure:"successors"`
-	Stabilize  time.Duration `mapstructure:"stabilize"`
-}
-
-type lookupSettings struct {
-	Alpha   int           `mapstructure:"alpha"`
-	Style   string        `mapstructure:"style"`
-	Timeout time.Duration `mapstructure:"timeout"`
+	Lookup   lookupSettings   `mapstructure:"lookup"`
+	Chord    chordSettings    `mapstructure:"chord"`
+	Kademlia kademliaSettings `mapstructure:"kademlia"`
+	Koorde   koordeSettings   `mapstructure:"koorde"`
 }
 
 func (s settings) space() dht.Space {
@@ -82,7 +73,7 @@ func (s setting) env() string {
 // settingTable lists every setting of a node, in the order they are shown in.
 func settingTable() []setting {
 	var all []setting
-	for _, group := range [][]setting{clusterSettings(), addressSettings(), storageSettings(), logSettings(), tuningSettings()} {
+	for _, group := range [][]setting{clusterSettings(), addressSettings(), storageSettings(), logSettings(), tuningSettings(), algorithmSettings()} {
 		all = append(all, group...)
 	}
 	return all
@@ -107,7 +98,7 @@ func devTable() []setting {
 			s.help = "HTTP address of the first node; the others take the ports that follow, or any free ones if it is 0"
 		case "data-dir":
 			s.def, s.help = "", "directory that keeps the cluster from one run to the next, empty for memory only"
-		case "heartbeat", "chord.stabilize":
+		case "heartbeat", "chord.stabilize", "kademlia.interval", "koorde.stabilize":
 			s.def = 250 * time.Millisecond // one machine, no distance: be quick
 		case "log-level":
 			s.def = "error"
@@ -263,16 +254,6 @@ func tuningSettings() []setting {
 			key: "request-timeout", kind: span{100 * time.Millisecond, 5 * time.Minute}, def: 10 * time.Second, dev: true,
 			help:  "time after which a request is refused that no majority has answered",
 			about: "Time after which a request for a key is refused that no majority of its replicas has answered,\n100ms to 5m. Until then it is tried again: what is over sooner, as when a primary dies, no client\nnotices.",
-		},
-		{
-			key: "chord.successors", kind: number{min: 1, max: 32}, def: 8, dev: true,
-			help:  "length of Chord's successor list",
-			about: "Length of Chord's successor list, 1 to 32. The ring survives as many neighbours failing at once,\nless one. At least replicas.",
-		},
-		{
-			key: "chord.stabilize", kind: span{50 * time.Millisecond, time.Minute}, def: time.Second, dev: true,
-			help:  "time between Chord's checks of its neighbours",
-			about: "Time between Chord's checks of its neighbours, 50ms to 1m. Shorter repairs the ring sooner and\nsends more.",
 		},
 		{
 			key: "lookup.style", kind: choice{[]string{"iterative", "recursive"}}, def: "iterative", dev: true,

@@ -186,6 +186,13 @@ func TestBadSettingsAreRefused(t *testing.T) {
 		{flag: "--id=10 --bits=4", want: []string{"setting id 10", "bits 4", "0 to f is allowed"}},
 		{flag: "--bits=4 --slots=32", want: []string{"setting slots 32 (flag --slots)", "bits 4 (flag --bits)", "at most 16"}},
 		{flag: "--chord.successors=2", want: []string{"setting chord.successors 2", "replicas 3 (default)"}},
+		{flag: "--algorithm=koorde --koorde.successors=2", want: []string{"setting koorde.successors 2 (flag --koorde.successors)", "replicas 3 (default)"}},
+		{flag: "--algorithm=kademlia --kademlia.siblings=2", want: []string{"setting kademlia.siblings 2", "replicas 3 (default)"}},
+		{flag: "--algorithm=koorde --koorde.pointers=8", want: []string{"setting koorde.pointers 8", "koorde.degree 16 (default)"}},
+		{flag: "--koorde.degree=3", want: []string{"setting koorde.degree", "power of two from 2 to 64"}},
+		{file: "koorde: {degree: 128}", want: []string{"setting koorde.degree", "file dyschord.yaml", "power of two from 2 to 64"}},
+		{env: "DYSCHORD_KADEMLIA_K=33", want: []string{"setting kademlia.k", "environment DYSCHORD_KADEMLIA_K", "1 to 32"}},
+		{flag: "--kademlia.interval=1", want: []string{"setting kademlia.interval", "unit", "50ms to 1m0s"}},
 		{flag: "--gateway=0.0.0.0:8080", want: []string{"setting gateway 0.0.0.0:8080 (flag --gateway)", "insecure false (default)", "--insecure"}},
 		{flag: "--tls-cert=a.pem", want: []string{"setting tls-cert a.pem (flag --tls-cert)", `tls-key "" (default)`, "set both, or neither"}},
 		{flag: "--admin=:9080", want: []string{"setting admin :9080", "--insecure"}},
@@ -231,10 +238,30 @@ func TestWhatIsAllowedIsTaken(t *testing.T) {
 		{"--gateway=0.0.0.0:80", "--listen=/ip4/0.0.0.0/udp/1/quic-v1", "--insecure"},
 		{"--gateway=0.0.0.0:80", "--token-file=tokens"},
 		{"--bootstrap=/dns4/host/tcp/1,/ip4/127.0.0.1/udp/1/quic-v1/p2p/" + somePeer + ",/dns6/h/tcp/2/p2p/" + somePeer},
+		{"--chord.successors=1", "--kademlia.siblings=2", "--koorde.successors=2", "--replicas=3", "--algorithm=koorde", "--koorde.successors=3"},
+		{"--algorithm=kademlia", "--koorde.pointers=2", "--chord.successors=1"}, // of no concern to it
 		{"--gateway=[::1]:0", "--listen=/ip6/::1/tcp/0,/dns4/localhost/tcp/0"},
 	} {
 		alone(t)
 		effective(t, args...)
+	}
+}
+
+// A setting that follows from another one says what holds.
+func TestDefaultsThatFollow(t *testing.T) {
+	for _, c := range []struct {
+		arg, key string
+		want     float64
+	}{
+		{"--bits=5", "slots", 32},
+		{"--bits=64", "slots", 256},
+		{"--koorde.degree=4", "koorde.pointers", 8},
+		{"--koorde.degree=64", "koorde.pointers", 120},
+	} {
+		alone(t)
+		if got := effective(t, c.arg)[c.key]; got.Value != c.want || got.Source != "default" {
+			t.Errorf("%s: %s is %v by %s, want %v", c.arg, c.key, got.Value, got.Source, c.want)
+		}
 	}
 }
 
@@ -330,7 +357,9 @@ func TestEverySettingReachesTheNode(t *testing.T) {
 		"listen": "/ip4/127.0.0.1/tcp/1", "announce": "/ip4/127.0.0.1/tcp/1", "bootstrap": "/ip4/127.0.0.1/tcp/1",
 		"gateway": "127.0.0.1:1", "admin": "127.0.0.1:1", "insecure": "true", "data-dir": "x", "max-value": "7",
 		"log-requests": "true", "log-rpc": "true", "heartbeat": "2s", "request-timeout": "2s",
-		"chord.successors": "9", "chord.stabilize": "2s", "lookup.style": "recursive", "lookup.alpha": "3", "lookup.timeout": "2s",
+		"chord.successors": "9", "chord.stabilize": "2s", "chord.proximity": "true",
+		"kademlia.k": "8", "kademlia.siblings": "8", "kademlia.interval": "2s", "kademlia.proximity": "true",
+		"koorde.degree": "4", "koorde.pointers": "40", "koorde.successors": "9", "koorde.stabilize": "2s", "lookup.style": "recursive", "lookup.alpha": "3", "lookup.timeout": "2s",
 	}
 	beside := []string{"token-file", "tls-cert", "tls-key", "log-level", "log-format"}
 	def := configuration()

@@ -12,6 +12,8 @@ import (
 	"dyschord/chord"
 	"dyschord/dht"
 	"dyschord/dht/overlays"
+	"dyschord/kademlia"
+	"dyschord/koorde"
 	"dyschord/kv"
 )
 
@@ -21,7 +23,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func brisk() Config {
 	return Config{
 		Slots: 16, Heartbeat: 100 * time.Millisecond,
-		Overlay: overlays.Config{Chord: chord.Config{Stabilize: 100 * time.Millisecond}},
+		Overlay: overlays.Config{
+			Chord:    chord.Config{Stabilize: 100 * time.Millisecond},
+			Kademlia: kademlia.Config{Interval: 100 * time.Millisecond},
+			Koorde:   koorde.Config{Stabilize: 100 * time.Millisecond},
+		},
 	}
 }
 

@@ -148,13 +148,17 @@ func (n *Node) inside(ctx context.Context, f func(context.Context) error) error 
 
 // agreed is what all members of a cluster must have in common.
 func (c Config) agreed() []wire.Setting {
-	return []wire.Setting{
+	all := []wire.Setting{
 		{Name: "cluster", Value: c.Cluster},
 		{Name: "algorithm", Value: c.Algorithm},
 		{Name: "bits", Value: fmt.Sprint(c.Space.Width())},
 		{Name: "hash", Value: c.Space.Hash.String()},
 		{Name: "slots", Value: fmt.Sprint(c.Slots)},
 	}
+	for _, s := range overlays.Agreed(c.Algorithm, c.Overlay) {
+		all = append(all, wire.Setting{Name: s.Name, Value: s.Value})
+	}
+	return all
 }
 
 // openData opens the data directory and the store in it, or memory.

@@ -53,14 +53,22 @@ func TestPartOfAClusterIsNotTakenForAll(t *testing.T) {
 }
 
 func TestANodeOfOtherSettingsIsRefusedWithBothValues(t *testing.T) {
-	first := cluster(t, brisk(), 1)[0]
+	there := brisk()
+	there.Algorithm = "koorde"
+	first := cluster(t, there, 1)[0]
 	for want, change := range map[string]func(*Config){
-		"cluster: other here, dyschord there": func(c *Config) { c.Cluster = "other" },
-		"bits: 64 here, 128 there":            func(c *Config) { c.Space.Bits = 64 },
-		"hash: trivial here, sha256 there":    func(c *Config) { c.Space.Hash = dht.Trivial },
-		"slots: 32 here, 16 there":            func(c *Config) { c.Slots = 32 },
+		"cluster: other here, dyschord there":       func(c *Config) { c.Cluster = "other" },
+		"bits: 64 here, 128 there":                  func(c *Config) { c.Space.Bits = 64 },
+		"hash: trivial here, sha256 there":          func(c *Config) { c.Space.Hash = dht.Trivial },
+		"slots: 32 here, 16 there":                  func(c *Config) { c.Slots = 32 },
+		"algorithm: kademlia here, koorde there":    func(c *Config) { c.Algorithm = "kademlia" },
+		"algorithm: chord here, koorde there":       func(c *Config) { c.Algorithm = "" },
+		"by /ip4/127.0.0.1/tcp":                     func(c *Config) { c.Algorithm = "chord" },
+		"koorde.degree: 2 here, 16 there":           func(c *Config) { c.Overlay.Koorde.Degree = 2 },
+		"koorde.degree: none here, 16 there":        func(c *Config) { c.Algorithm = "kademlia" },
+		"cluster: c here, dyschord there; bits: 64": func(c *Config) { c.Cluster, c.Space.Bits = "c", 64 },
 	} {
-		cfg := brisk()
+		cfg := there
 		cfg.Bootstrap = first.Addrs()
 		change(&cfg)
 		n := start(t, cfg)
