@@ -1,15 +1,11 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -61,50 +57,6 @@ func isSync(op errorfs.Op) bool {
 
 func isChange(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite }
 
-// numbered is batch n of a sequence in which each can be told from the others and
-// half a batch from a whole one.
-func numbered(n uint64, value []byte) *Batch {
-	var b Batch
-	b.SetMeta("n", binary.BigEndian.AppendUint64(nil, n))
-	b.Append(1, Record{Epoch: 1, Seq: n, Key: fmt.Appendf(nil, "key %d", n%50), Value: value})
-	b.Index(1, fmt.Appendf(nil, "key %d", n%50), n)
-	b.SetState(2, binary.BigEndian.AppendUint64(nil, n))
-	return &b
-}
-
-// checkPrefix says which batches of the sequence r holds, and what is wrong if they
-// are not a prefix of it.
-func checkPrefix(r Reader) (uint64, error) {
-	meta, err := r.Meta("n")
-	if errors.Is(err, ErrNotFound) {
-		_, last, err := r.Last(1)
-		if last != 0 || err != nil {
-			return 0, fmt.Errorf("half a batch: record %d without meta: %w", last, errors.Join(ErrCorrupt, err))
-		}
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	n := binary.BigEndian.Uint64(meta)
-	state, err := r.State(2)
-	_, last, errLast := r.Last(1)
-	if err := errors.Join(err, errLast); err != nil || binary.BigEndian.Uint64(state) != n || last != n {
-		return n, fmt.Errorf("meta says %d, state %x, log %d, %w", n, state, last, err)
-	}
-	for seq := max(n, 50) - 49; seq <= n; seq++ {
-		if _, err := r.Lookup(1, fmt.Appendf(nil, "key %d", seq%50)); err != nil {
-			return n, fmt.Errorf("of %d batches: %w", n, err)
-		}
-	}
-	for rec, err := range r.Log(1, 0, n) {
-		if err != nil || rec.Seq+50 <= n {
-			return n, fmt.Errorf("of %d batches, record %d: %w", n, rec.Seq, err)
-		}
-	}
-	return n, nil
-}
-
 // splitReuse reuses a file in two steps. MemFS takes its clone lock twice there, and
 // so never comes to an end when a clone is asked for in between.
 type splitReuse struct{ *vfs.MemFS }
@@ -114,20 +66,6 @@ func (fs splitReuse) ReuseForWrite(old, name string, category vfs.DiskWriteCateg
 		return nil, err
 	}
 	return fs.OpenReadWrite(name, category)
-}
-
-// applyWhenReady applies a batch as soon as the store is not behind.
-func applyWhenReady(t *testing.T, s *Pebble, n uint64, value []byte) Commit {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
-		commit, err := s.Apply(numbered(n, value))
-		if err == nil {
-			return commit
-		}
-		if !errors.Is(err, ErrBusy) || time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
 }
 
 // run writes batches, waiting for some, with cuts taken all along.
@@ -258,93 +196,5 @@ func TestPowerCutWhileTheStoreIsCreated(t *testing.T) {
 		if len(c.cuts) < 15 {
 			t.Fatalf("only %d cuts", len(c.cuts))
 		}
-	}
-}
-
-func TestTornLogEndsAtTheLastWholeBatch(t *testing.T) {
-	mem := vfs.NewCrashableMem()
-	s, err := Open(Options{Dir: "/dir", FS: mem})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := uint64(1); n <= 20; n++ {
-		commit, err := s.Apply(numbered(n, make([]byte, 100)))
-		if err == nil {
-			err = commit.Wait()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	left := mem.CrashClone(vfs.CrashCloneCfg{})
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	name, data := logFile(t, left)
-	last := uint64(20)
-	for size := len(data); size > 0; size -= 97 {
-		torn := left.CrashClone(vfs.CrashCloneCfg{})
-		writeFile(t, torn, name, data[:size])
-		s, err := Open(Options{Dir: "/dir", FS: torn})
-		if err != nil {
-			t.Fatalf("log of %d bytes: %v", size, err)
-		}
-		n, err := checkPrefix(s)
-		if err != nil || n > last {
-			t.Fatalf("log of %d bytes: %d batches after %d: %v", size, n, last, err)
-		}
-		last = n
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if last > 1 {
-		t.Errorf("a log of a few bytes still gave %d batches", last)
-	}
-}
-
-func logFile(t *testing.T, fs vfs.FS) (string, []byte) {
-	t.Helper()
-	names, err := fs.List("/dir")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".log") {
-			name = fs.PathJoin("/dir", name)
-			return name, readFile(t, fs, name)
-		}
-	}
-	t.Fatal("there is no log")
-	return "", nil
-}
-
-func readFile(t *testing.T, fs vfs.FS, name string) []byte {
-	t.Helper()
-	info, err := fs.Stat(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := fs.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data := make([]byte, info.Size())
-	_, err = file.ReadAt(data, 0)
-	if err := errors.Join(err, file.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func writeFile(t *testing.T, fs vfs.FS, name string, data []byte) {
-	t.Helper()
-	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = file.Write(append([]byte{}, data...))
-	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(fs, "/dir")); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -24,6 +24,13 @@
 // Crash takes away what nobody waited for, or a part of it; Fail, SetFull and Damage
 // do what disks do. Package storetest is the suite that both pass.
 //
+// A batch is planned (plan.go) before an engine makes its changes: to move the index
+// it must know the version before, which is pruned. Plans are made one at a time, in
+// the order of the log, so whatever a plan takes every writer waits for. On disk the
+// versions of the keys written last are therefore remembered (index_cache.go), and
+// the others read from blocks that should be cached. Mind that Pebble takes its tables
+// in memory out of the cache of blocks: see [Cache].
+//
 // # When the disk fails
 //
 // Three kinds of error leave a store usable: ErrInvalid (a bug of the caller),
@@ -47,6 +54,6 @@
 //     database: ErrForeign (format.go), and nothing in it is touched.
 //
 // Apply may wait for the disk in one case: when a table in memory is full (4 MiB),
-// Pebble syncs and changes its log file. An index lookup within Apply may also read a
-// block that is not cached.
+// Pebble syncs and changes its log file. To move the index of a key that was not
+// written lately it may also read a block that is not cached.
 package store
