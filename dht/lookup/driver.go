@@ -96,6 +96,15 @@ func (d *Driver[S]) Handle(req dht.Message, r dht.Reply) bool {
 	return true
 }
 
+// ownerStep is an owner as a step, with the reason why namer names it.
+func (d *Driver[S]) ownerStep(key dht.ID, namer, owner dht.Peer) Step[S] {
+	step := Step[S]{Peer: owner}
+	if r, ok := d.router.(OwnerReasoner); ok {
+		step.Why = r.OwnerReason(key, namer, owner)
+	}
+	return step
+}
+
 // answer says what this node knows.
 func (d *Driver[S]) answer(m *find[S]) *found[S] {
 	n := int(m.N)

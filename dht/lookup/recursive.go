@@ -89,7 +89,8 @@ func (s *search[S]) adopt(end *arrived) {
 	s.owners = int16(from)
 	for _, p := range end.Owners {
 		if !p.Same(last.Peer) {
-			s.add(&candidate[S]{Step: Step[S]{Peer: p}, from: int16(from), role: atOwner, hops: hops(&last, p)})
+			step := s.d.ownerStep(s.key, last.Peer, p)
+			s.add(&candidate[S]{Step: step, from: int16(from), role: atOwner, hops: hops(&last, p)})
 		}
 	}
 }
@@ -174,7 +175,7 @@ func (d *Driver[S]) next(m *forward[S]) []choice[S] {
 		answer := d.answer(&f)
 		choices := make([]choice[S], 0, len(answer.Owners)+len(answer.Steps))
 		for _, p := range answer.Owners {
-			choices = append(choices, choice[S]{Step[S]{Peer: p}, true})
+			choices = append(choices, choice[S]{d.ownerStep(f.Key, d.env.Self(), p), true})
 		}
 		here := Step[S]{Peer: d.env.Self(), State: f.State}
 		for _, s := range answer.Steps {

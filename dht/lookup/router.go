@@ -30,6 +30,13 @@ type Router[S comparable] interface {
 	Suspect(p dht.Peer)
 }
 
+// OwnerReasoner is a Router that has more to say of an owner than RuleOwner: why namer
+// names it, as anybody can tell who knows the two and the key. It is no part of an
+// answer and costs no bytes.
+type OwnerReasoner interface {
+	OwnerReason(key dht.ID, namer, owner dht.Peer) dht.Reason
+}
+
 // Step is a candidate for the next move of a lookup.
 type Step[S comparable] struct {
 	Peer  dht.Peer   `cbor:"1,keyasint"`

@@ -317,7 +317,7 @@ func (s *search[S]) absorb(i int, answer *found[S]) {
 		}
 	}
 	for _, p := range answer.Owners {
-		c := candidate[S]{Step: Step[S]{Peer: p}, from: int16(i), role: atOwner, hops: hops(&from, p)}
+		c := candidate[S]{Step: s.d.ownerStep(s.key, from.Peer, p), from: int16(i), role: atOwner, hops: hops(&from, p)}
 		if p.Same(from.Peer) {
 			c.Peer, c.status, c.took = from.Peer, live, from.took // it has just spoken for itself
 		}
