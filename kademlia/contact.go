@@ -50,29 +50,28 @@ func (n *Node) heard(p dht.Peer) {
 
 // callBack pings peers that nobody vouches for, to take them in when they answer.
 func (n *Node) callBack(peers ...dht.Peer) {
-	if list := n.strangers(peers); len(list) > 0 {
+	if list := n.strangers(peers, n.table.wants); len(list) > 0 {
 		n.env.Go("kademlia.call_back", func(ctx context.Context) { n.meet(ctx, list) })
 	}
 }
 
-// strangers are those of peers that the table has room for and that nobody pings at
-// present. They are noted as being pinged: meet has to follow.
-func (n *Node) strangers(peers []dht.Peer) []dht.Peer {
-	var list []dht.Peer
+// strangers are those of peers that are wanted and that nobody pings at present. They
+// are noted as being pinged: meet has to follow.
+func (n *Node) strangers(peers []dht.Peer, wanted func(dht.Peer) bool) []dht.Peer {
+	known := len(n.meeting)
 	for _, p := range peers {
-		if len(n.meeting)+len(list) == maxMeeting {
+		if len(n.meeting) == maxMeeting {
 			break
 		}
-		if p.Same(n.env.Self()) || !n.table.wants(p) || slices.ContainsFunc(n.meeting, p.Same) || slices.ContainsFunc(list, p.Same) {
-			continue
+		if wanted(p) && !p.Same(n.env.Self()) && !slices.ContainsFunc(n.meeting, p.Same) {
+			n.meeting = append(n.meeting, p)
 		}
-		list = append(list, p)
 	}
-	n.meeting = append(n.meeting, list...)
-	return list
+	return slices.Clone(n.meeting[known:])
 }
 
-// meet pings strangers, all at once. Whoever answers is taken in.
+// meet pings strangers, all at once. Whoever answers is taken in; whoever does not is
+// said to be dead to those who name it.
 func (n *Node) meet(ctx context.Context, list []dht.Peer) {
 	calls := n.env.Calls()
 	defer calls.Close()
@@ -85,8 +84,12 @@ func (n *Node) meet(ctx context.Context, list []dht.Peer) {
 			break
 		}
 		n.meeting = without(n.meeting, res.To)
-		if _, err := dht.As[*pong](res.Msg); err == nil && res.Err == nil {
+		switch verdict(res) {
+		case alive:
 			n.answered(res.From, res.RTT)
+		case gone, silent:
+			n.bury(res.To)
+		case unclear:
 		}
 	}
 	for _, p := range list {
@@ -99,7 +102,7 @@ func (n *Node) meet(ctx context.Context, list []dht.Peer) {
 
 // answered takes in p, which has answered a request.
 func (n *Node) answered(p dht.Peer, rtt time.Duration) {
-	n.lost = slices.DeleteFunc(n.lost, func(d departed) bool { return d.peer.Same(p) })
+	n.unbury(p)
 	if n.table.enter(p, rtt) {
 		n.agreed = 0
 	}
@@ -114,24 +117,23 @@ func (n *Node) suspect(p dht.Peer, tries int) {
 	}
 	n.probing = append(n.probing, held)
 	n.env.Go("kademlia.probe", func(ctx context.Context) {
-		dead := n.probe(ctx, held, tries)
+		outcome := n.probe(ctx, held, tries)
 		if n.probing = without(n.probing, held); len(n.probing) == 0 {
 			n.probing = nil
 		}
-		// Another incarnation of it may have entered the table meanwhile.
-		if now, ok := n.table.find(held); dead && ok && now == held && n.member {
+		if outcome == gone {
 			n.lose(held)
 		}
 	})
 }
 
-// probe says whether p is dead: it leaves so many pings in a row unanswered, since one
+// probe pings p. It is gone if it leaves so many pings in a row unanswered, since one
 // lost packet is no death, or any for as long as deadAfter: the Env waits longest for
 // a peer that it has given up again and again, which is evidence as well. Pings that
 // fail at once, since a connection was lost and none can be made at the moment, are
 // spread over that time: together they say no more than one. A peer that answers but
 // is no member is gone at once.
-func (n *Node) probe(ctx context.Context, p dht.Peer, tries int) (dead bool) {
+func (n *Node) probe(ctx context.Context, p dht.Peer, tries int) outcome {
 	calls := n.env.Calls()
 	defer calls.Close()
 	began := n.env.Now()
@@ -139,25 +141,22 @@ func (n *Node) probe(ctx context.Context, p dht.Peer, tries int) (dead bool) {
 		calls.Start(p, &ping{})
 		res, err := calls.Next(ctx)
 		if err != nil {
-			return false
+			return unclear
 		}
-		switch verdict(res) {
-		case alive:
-			n.answered(res.From, res.RTT)
-			return false
-		case unclear:
-			return false
-		case gone:
-			return true
+		if o := verdict(res); o != silent {
+			if o == alive {
+				n.answered(res.From, res.RTT)
+			}
+			return o
 		}
 		if n.env.Now().Sub(began) > deadAfter || try == tries-1 {
 			break
 		}
 		if res.RTT < atOnce && n.env.Sleep(ctx, deadAfter/time.Duration(tries)-res.RTT) != nil {
-			return false
+			return unclear
 		}
 	}
-	return true
+	return gone
 }
 
 // outcome is what a request says about a peer.
@@ -183,16 +182,35 @@ func verdict(res dht.Result) outcome {
 	return unclear
 }
 
-// lose takes p for dead: it leaves the table, and is remembered in case that only a
-// partition hides it.
+// lose takes p for dead, unless another incarnation of it has entered the table.
 func (n *Node) lose(p dht.Peer) {
+	if held, ok := n.table.find(p); !ok || held != p || !n.member {
+		return
+	}
 	n.forget(p)
-	n.lost = slices.DeleteFunc(n.lost, func(d departed) bool { return d.peer.Same(p) })
+	n.bury(p)
+	n.env.Log().Warn("peer lost", "peer", p)
+}
+
+// bury remembers p, which has been found dead: for others who may hold it, and in case
+// that only a partition hides it.
+func (n *Node) bury(p dht.Peer) {
+	n.unbury(p)
 	n.lost = append(n.lost, departed{p, n.env.Now()})
 	if len(n.lost) > maxLost {
 		n.lost = slices.Delete(n.lost, 0, 1)
 	}
-	n.env.Log().Warn("peer lost", "peer", p)
+}
+
+func (n *Node) unbury(p dht.Peer) {
+	n.lost = slices.DeleteFunc(n.lost, func(d departed) bool { return d.peer.Same(p) })
+}
+
+// buried says whether p has been found dead a moment ago: who names it does not know.
+func (n *Node) buried(p dht.Peer) bool {
+	return slices.ContainsFunc(n.lost, func(d departed) bool {
+		return d.peer.Same(p) && d.peer.Inc >= p.Inc && n.env.Now().Sub(d.at) < buriedFor*n.cfg.Interval
+	})
 }
 
 // forget drops p from the table. The replacement cache has somebody for its place.
@@ -220,5 +238,7 @@ func (n *Node) news() []dht.Peer {
 	return out
 }
 
-// newsFor is for how many intervals a death is news.
-const newsFor = 15
+const (
+	newsFor   = 15 // for so many intervals a death is news to others
+	buriedFor = 5  // and so long nobody is believed who names the dead
+)

@@ -35,15 +35,11 @@ func (n *Node) heal() {
 }
 
 func (n *Node) healVia(ctx context.Context, via dht.Peer) {
-	if n.probe(ctx, via, 1) {
+	if n.probe(ctx, via, 1) != alive {
 		return
 	}
-	known := n.table.siblings
-	_, err := n.lookups.Via(ctx, via, n.env.Self().ID, min(4, n.cfg.Siblings))
-	if err != nil {
+	if _, err := n.lookups.Via(ctx, via, n.env.Self().ID, min(4, n.cfg.Siblings)); err != nil {
 		n.env.Log().Debug("heal failed", "peer", via, "err", err)
 	}
-	if n.member && n.agreed == 0 && len(known) > 0 {
-		n.sinceHeal = n.cfg.HealEvery // more may be back: go on soon
-	}
+	n.sinceHeal = n.cfg.HealEvery // others may be back as well: go on soon
 }

@@ -67,13 +67,15 @@ func (n *Node) Explain(why dht.Reason) string {
 	own, key := why.N&0xff, why.N>>8
 	switch why.Rule {
 	case lookup.RuleOwner:
-		return "among the closest to the key, by the word of a neighbour"
+		return "one of the closest to the key"
 	case lookup.RuleSeed:
 		return "seed"
 	case ruleBucket:
 		return fmt.Sprintf("bucket %d, shares %d bits with the key", own, key)
 	case ruleSibling:
-		return fmt.Sprintf("sibling with %d bits in common, shares %d bits with the key", own, key)
+		return fmt.Sprintf("sibling in the range of bucket %d, shares %d bits with the key", own, key)
+	case ruleClosest:
+		return fmt.Sprintf("one of the closest to the key: shares %d bits with it; in the range of bucket %d", key, own)
 	}
 	return fmt.Sprintf("unknown rule %d", why.Rule)
 }

@@ -28,7 +28,7 @@ type near struct {
 	N      uint8      `cbor:"2,keyasint,omitempty"` // most peers wanted, 0 to 32
 	Salt   uint32     `cbor:"3,keyasint,omitempty"` // of the marks
 	Known  []byte     `cbor:"4,keyasint,omitempty"` // marks of the peers that the sender has, two bytes each
-	Empty  dht.ID     `cbor:"5,keyasint"`           // bit i: the sender's bucket i is empty
+	Empty  dht.ID     `cbor:"5,keyasint,omitempty"` // bit i: the sender's bucket i is empty
 	Lost   []dht.Peer `cbor:"6,keyasint,omitempty"` // found dead a moment ago
 }
 

@@ -68,7 +68,9 @@ func (n *Node) Handle(from dht.Peer, req dht.Message, r dht.Reply) {
 	case *near:
 		n.handleNear(from, m, r)
 	case *leave:
-		n.forget(from)
+		if held, ok := n.table.find(from); ok && held.Inc <= from.Inc {
+			n.forget(held)
+		}
 		r.Send(&pong{}, nil)
 		return
 	default:

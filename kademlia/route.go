@@ -11,6 +11,7 @@ import (
 const (
 	ruleBucket  = 1 // from a bucket
 	ruleSibling = 2 // from the siblings
+	ruleClosest = 3 // as an owner
 )
 
 // places packs what there is to say about a step: the bits that it shares with the
@@ -61,6 +62,12 @@ func (t *table) reason(key dht.ID, p dht.Peer) dht.Reason {
 		why.Rule = ruleSibling
 	}
 	return why
+}
+
+// OwnerReason says where namer has the owner, and how close that is to the key.
+func (r *router) OwnerReason(key dht.ID, namer, owner dht.Peer) dht.Reason {
+	t := &r.table
+	return dht.Reason{Rule: ruleClosest, N: places(t.prefix(namer.ID, owner.ID), t.prefix(key, owner.ID))}
 }
 
 // Nearer: progress is to be closer to the key.

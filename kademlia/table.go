@@ -89,15 +89,23 @@ func (t *table) knows(p dht.Peer) bool {
 
 // wants says whether there would be a place for p, if it answered.
 func (t *table) wants(p dht.Peer) bool {
-	if p.ID == t.self.ID || t.knows(p) {
+	if p.ID == t.self.ID {
 		return false
 	}
-	if t.isClose(p) {
-		return true
+	if held, ok := t.find(p); ok {
+		return held.Inc < p.Inc
 	}
-	i := t.prefix(t.self.ID, p.ID)
-	b := t.bucket(i)
-	return len(b) < t.cfg.K || slices.ContainsFunc(b, p.Same)
+	return t.isClose(p) || len(t.bucket(t.prefix(t.self.ID, p.ID))) < t.cfg.K
+}
+
+// tries says whether p is worth a ping: wanted, or with Proximity perhaps a faster peer
+// for a full bucket.
+func (t *table) tries(p dht.Peer) bool {
+	if t.rtts == nil || t.wants(p) {
+		return t.wants(p)
+	}
+	_, held := t.find(p)
+	return !held && p.ID != t.self.ID && !slices.ContainsFunc(t.spare, p.Same)
 }
 
 // isClose says whether p belongs among the siblings.
@@ -198,6 +206,9 @@ func (t *table) touch(p dht.Peer) {
 
 // shelve puts p into the replacement cache, as the newest for its bucket.
 func (t *table) shelve(p dht.Peer) {
+	if p.ID == t.self.ID {
+		return
+	}
 	delete(t.rtts, p.Ref)
 	i := t.prefix(t.self.ID, p.ID)
 	t.spare = append(without(t.spare, p), p)
@@ -251,72 +262,6 @@ func (t *table) promote() {
 	}
 	t.siblings = append(t.siblings, b[at])
 	t.set(i, slices.Delete(b, at, at+1))
-}
-
-// confirm notes that all siblings, asked since the list last changed, know of nobody
-// who belongs into it.
-func (t *table) confirm() {
-	t.cover = 0
-	t.cover = t.reach()
-}
-
-// reach is how many bits a member shares at least with this node if it cannot be
-// missing in the table; 0 if nobody can. Those who share so many have few enough
-// others among them that all are siblings of each other, and a newcomer among them
-// asks them all.
-func (t *table) reach() int {
-	if len(t.buckets) == 0 {
-		return t.cover
-	}
-	return max(t.cover, t.depth())
-}
-
-// covers says whether the n nodes closest to key are all in the table for sure: the key
-// shares so many bits with this node as they do.
-func (t *table) covers(key dht.ID, n int) bool {
-	reach := t.reach()
-	if reach == 0 {
-		return true
-	}
-	return t.prefix(t.self.ID, key) >= reach && n <= 1+t.sharing(reach)
-}
-
-// sharing counts the siblings that share at least so many bits with this node.
-func (t *table) sharing(bits int) int {
-	n := 0
-	for n < len(t.siblings) && t.prefix(t.self.ID, t.siblings[n].ID) >= bits {
-		n++
-	}
-	return n
-}
-
-// ones is the identifier whose n low bits are set.
-func ones(n int) dht.ID { return dht.NewID(^uint64(0), ^uint64(0)).Shr(uint(dht.MaxBits - n)) }
-
-// empty tells the empty buckets, bit i for bucket i, of those that the siblings do
-// not stand for.
-func (t *table) empty() dht.ID {
-	var out dht.ID
-	for i := range t.depth() {
-		if len(t.bucket(i)) == 0 && !t.standsFor(i) {
-			out = out.Or(dht.NewID(0, 1).Shl(uint(i)))
-		}
-	}
-	return out
-}
-
-// standsFor says whether a sibling shares exactly i bits with this node.
-func (t *table) standsFor(i int) bool {
-	return slices.ContainsFunc(t.siblings, func(p dht.Peer) bool { return t.prefix(t.self.ID, p.ID) == i })
-}
-
-// depth counts the buckets that reach beyond the siblings: all are below it.
-func (t *table) depth() int {
-	n := len(t.siblings)
-	if n < t.cfg.Siblings {
-		return 0 // the siblings are everybody
-	}
-	return 1 + t.prefix(t.self.ID, t.siblings[n-1].ID)
 }
 
 // peers visits all that is held, the replacement cache too.

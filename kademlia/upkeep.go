@@ -2,6 +2,7 @@ package kademlia
 
 import (
 	"context"
+	"slices"
 
 	"dyschord/dht"
 )
@@ -16,8 +17,12 @@ type upkeep struct {
 	healing      bool
 }
 
-// eagerChecks is how many siblings are asked in a round while the list changes.
-const eagerChecks = 4
+const (
+	// eagerChecks is how many siblings are asked in a round while the list changes.
+	eagerChecks = 4
+	// strangersMeasured is how many strangers with Proximity a refresh asks for at least.
+	strangersMeasured = 2
+)
 
 // round is one round of upkeep, run every Config.Interval.
 func (n *Node) round(ctx context.Context) {
@@ -95,35 +100,38 @@ func (n *Node) exchange(ctx context.Context, requests []request) {
 
 // learn takes in the answer to a question. It returns the strangers whom it names.
 func (n *Node) learn(res dht.Result) []dht.Peer {
+	switch verdict(res) {
+	case silent:
+		n.suspect(res.To, max(1, n.cfg.Tries-1))
+	case gone:
+		n.lose(res.To)
+	case alive:
+		return n.learnFrom(res)
+	case unclear:
+	}
+	return nil
+}
+
+func (n *Node) learnFrom(res dht.Result) []dht.Peer {
 	m, err := dht.As[*nearby](res.Msg)
 	if err == nil {
 		err = m.validate()
 	}
-	if res.Err == nil && err != nil {
+	if err != nil {
 		n.env.Log().Warn("peer breaks the protocol", "peer", res.To, "err", err)
 		n.lose(res.To)
 		return nil
 	}
-	switch verdict(res) {
-	case gone:
-		n.lose(res.To)
-		return nil
-	case silent:
-		n.suspect(res.To, max(1, n.cfg.Tries-1))
-		return nil
-	case unclear:
-		return nil
-	}
 	n.answered(res.From, res.RTT)
 	n.mourn(m.Lost)
-	news := false
-	for _, p := range m.Peers {
-		news = news || n.table.wants(p)
+	named := slices.DeleteFunc(slices.Clone(m.Peers), n.buried)
+	if req, ok := res.Req.(*near); !ok || req.Target != n.env.Self().ID {
+		return n.strangers(named, n.table.tries)
 	}
-	if !news {
+	if !slices.ContainsFunc(named, n.table.wants) {
 		n.agreed++
 	}
-	return n.strangers(m.Peers)
+	return n.strangers(named, n.table.wants)
 }
 
 // mourn hears of deaths. That somebody found a peer dead is evidence already, so it
@@ -183,14 +191,17 @@ func (n *Node) refresh(ctx context.Context) {
 	n.env.Emit(dht.LookupDone{Route: route, Err: err, Upkeep: true})
 }
 
-// refreshment asks somebody in bucket i for more of those in it. It is put to the one
-// seen least recently, whom the paper pings.
+// refreshment asks somebody in bucket i for more of those in it, if there is room. It
+// is put to the one seen least recently, whom the paper pings.
 func (n *Node) refreshment(i int) *near {
 	b := n.table.bucket(i)
 	m := n.ask(n.inBucket(i), b)
 	m.N = uint8(n.cfg.K - len(b))
 	if n.cfg.Proximity {
-		m.N = max(m.N, maxSpare)
+		m.N = max(m.N, strangersMeasured)
+	}
+	if m.N == 0 {
+		m.Known = nil
 	}
 	return m
 }
