@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"kv/node":            {"..."},
 	"cmd/dyschord":       {"..."},
 	"e2e":                {"..."},
+	"docs/onehop":        {"dht", "dht/lookup", "dht/ring"},
 	"internal/arch":      {},
 	"internal/envtest":   {"dht"},
 	"internal/planted":   {},
@@ -53,7 +54,7 @@ var doors = map[string][]string{
 }
 
 // protocol lists the packages that see the world through dht.Env alone.
-var protocol = []string{"dht", "dht/lookup", "dht/ring", "chord", "kademlia", "koorde", "kv"}
+var protocol = []string{"dht", "dht/lookup", "dht/ring", "chord", "kademlia", "koorde", "kv", "docs/onehop"}
 
 var topLevel = []string{"dht", "chord", "kademlia", "koorde", "net", "kv", "cmd", "e2e", "internal", "docs", "deploy"}
 
