@@ -206,7 +206,7 @@ func (t *table) touch(p dht.Peer) {
 
 // shelve puts p into the replacement cache, as the newest for its bucket.
 func (t *table) shelve(p dht.Peer) {
-	if p.ID == t.self.ID {
+	if _, held := t.find(p); held || p.ID == t.self.ID {
 		return
 	}
 	delete(t.rtts, p.Ref)

@@ -1,0 +1,167 @@
+package kademlia_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"dyschord/dht"
+	"dyschord/dht/lookup"
+	"dyschord/kademlia"
+	"dyschord/net/simnet"
+)
+
+// A node that has not joined knows nothing; a node that joined through it would be in
+// an overlay of its own.
+func TestRefusesBeforeJoining(t *testing.T) {
+	c := cluster(t, simnet.Config{Seed: 1, Space: dht.Space{Bits: 8}}, kademlia.Config{})
+	idle, joiner := c.PrefillID(10), c.PrefillID(20)
+	joiner.Await("join", time.Minute, func(ctx context.Context) {
+		if err := joiner.Overlay.Join(ctx, idle.Peer()); !errors.Is(err, dht.ErrNoRoute) {
+			t.Errorf("joining through a node that is no member: %v", err)
+		}
+		if err := joiner.Overlay.Join(ctx, joiner.Peer()); !errors.Is(err, dht.ErrNoRoute) {
+			t.Errorf("joining through oneself: %v", err)
+		}
+		if _, err := joiner.Overlay.Lookup(ctx, dht.NewID(0, 1), 1); !errors.Is(err, dht.ErrNoRoute) {
+			t.Errorf("lookup before joining: %v", err)
+		}
+		if near, sure := joiner.Overlay.Near(dht.NewID(0, 1), 1); len(near) > 0 || sure {
+			t.Errorf("before joining, %v is near (sure: %v)", near, sure)
+		}
+	})
+}
+
+// A node that comes back under its identifier must not find itself, and must not be
+// taken for another node with its identifier.
+func TestRestartDoesNotFindItself(t *testing.T) {
+	c := cluster(t, simnet.Config{Seed: 2, Space: dht.Space{Bits: 8}}, kademlia.Config{})
+	c.Grow(2)
+	first, m := c.Members[0], c.Members[1]
+	for range 3 {
+		c.Crash(m)
+		c.Restart(m, first)
+		if !c.Run(10*time.Second, func() bool { return m.Joined }) {
+			t.Fatal("it did not join again")
+		}
+		c.Run(2*time.Second, nil)
+		near, sure := m.Overlay.Near(m.Peer().ID, 3)
+		if !sure || len(near) != 2 || near[0] != m.Peer() || near[1] != first.Peer() {
+			t.Errorf("incarnation %d finds %v (sure: %v)", m.Peer().Inc, near, sure)
+		}
+	}
+}
+
+func TestLookupRefuses(t *testing.T) {
+	c := cluster(t, simnet.Config{Seed: 4, Space: dht.Space{Bits: 8}}, kademlia.Config{})
+	m := c.AddID(10)
+	c.Run(time.Second, nil)
+	m.Await("lookup", time.Minute, func(ctx context.Context) {
+		if _, err := m.Overlay.Lookup(ctx, dht.NewID(0, 256), 1); !errors.Is(err, dht.ErrMalformed) || !strings.Contains(err.Error(), "8 bits") {
+			t.Errorf("an identifier outside of the space: %v", err)
+		}
+		for _, n := range []int{0, -1, dht.MaxOwners + 1} {
+			if _, err := m.Overlay.Lookup(ctx, dht.NewID(0, 1), n); err == nil {
+				t.Errorf("%d owners were looked up", n)
+			}
+		}
+		route, err := m.Overlay.Lookup(ctx, dht.NewID(0, 1), 3)
+		if err != nil || len(route.Owners) != 1 || len(route.Hops) != 0 || route.Messages != 0 {
+			t.Errorf("a lookup by a node alone: %+v, %v", route, err)
+		}
+		for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 100: 1} {
+			if near, sure := m.Overlay.Near(dht.NewID(0, 1), n); len(near) != want || sure != (want > 0) {
+				t.Errorf("a node alone names %v as the nearest %d (sure: %v)", near, n, sure)
+			}
+		}
+	})
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for want, cfg := range map[string]kademlia.Config{
+		"kademlia.k 33":             {K: 33},
+		"kademlia.k -1":             {K: -1},
+		"kademlia.siblings 33":      {Siblings: 33},
+		"kademlia.interval 1ms":     {Interval: time.Millisecond},
+		"kademlia.refresh -1":       {Refresh: -1},
+		"kademlia.tries 11":         {Tries: 11},
+		"kademlia.heal_every 10001": {HealEvery: 10_001},
+		"lookup.alpha 17":           {Lookup: lookup.Config{Alpha: 17}},
+		"lookup.timeout 1ms":        {Lookup: lookup.Config{Timeout: time.Millisecond}},
+		"identifier width":          {Space: dht.Space{Bits: 3}},
+	} {
+		_, err := kademlia.Factory(cfg)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "allowed") {
+			t.Errorf("%+v: the error is %v, which does not say %q and what is allowed", cfg, err, want)
+		}
+		if _, err := kademlia.New(nil, cfg); err == nil {
+			t.Errorf("a node was made of %+v", cfg)
+		}
+	}
+}
+
+// The table shows each peer once, in its place.
+func TestTableShowsBuckets(t *testing.T) {
+	c := cluster(t, simnet.Config{Seed: 6}, kademlia.Config{})
+	c.Prefill(200)
+	c.Net.RunFor(time.Minute)
+	m := c.Members[0]
+	table := m.Overlay.Table()
+	if table.Algorithm != "kademlia" || table.Self != m.Peer() || len(table.Sections) != 3 {
+		t.Fatalf("%+v", table)
+	}
+	held := map[dht.Peer]bool{}
+	for p := range m.Overlay.Peers() {
+		held[p] = true
+	}
+	for i, want := range []struct {
+		name, label string
+		entries     int
+	}{{"siblings", "sibling 1, ", 20}, {"buckets", "bucket 0, 0 bits shared", 60}, {"replacement cache", "", 0}} {
+		s := table.Sections[i]
+		if s.Name != want.name || len(s.Entries) < want.entries || len(s.Entries) > 0 && !strings.HasPrefix(s.Entries[0].Label, want.label) {
+			t.Errorf("section %q has %d entries, the first %+v", s.Name, len(s.Entries), s.Entries[:min(1, len(s.Entries))])
+		}
+		for _, e := range s.Entries {
+			if !held[e.Peer] {
+				t.Errorf("section %q: %s is not among the peers", s.Name, e.Peer)
+			}
+		}
+	}
+}
+
+// Each hop is explained by the bucket it came from and the bits it shares with the key.
+func TestHopsAreExplained(t *testing.T) {
+	for _, style := range []lookup.Style{lookup.Iterative, lookup.Recursive} {
+		c := cluster(t, simnet.Config{Seed: 7}, kademlia.Config{K: 2, Siblings: 4, Lookup: lookup.Config{Style: style}})
+		c.Prefill(200)
+		width := int(dht.Space{}.Width())
+		for i, m := range c.Members {
+			key := dht.Space{}.KeyID([]byte{byte(i)})
+			route, err := c.Lookup(m, key, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := m.Peer()
+			for _, h := range route.Hops {
+				bucket, shared := width-last.ID.Xor(h.Peer.ID).Len(), width-key.Xor(h.Peer.ID).Len()
+				why := m.Overlay.Explain(h.Why)
+				if !strings.Contains(why, "bucket "+strconv.Itoa(bucket)) || !strings.Contains(why, "shares "+strconv.Itoa(shared)+" bits with") {
+					t.Errorf("%v: the hop from %s to %s on the way to %s: %q, not bucket %d and %d bits", style, last, h.Peer, key, why, bucket, shared)
+				}
+				last = h.Peer
+			}
+		}
+	}
+	c := cluster(t, simnet.Config{}, kademlia.Config{})
+	explain := c.PrefillID(1).Overlay.Explain
+	if why := explain(dht.Reason{Rule: lookup.RuleSeed}); why != "seed" {
+		t.Errorf("a seed is %q", why)
+	}
+	if why := explain(dht.Reason{Rule: 77}); !strings.Contains(why, "77") {
+		t.Errorf("an unknown rule is %q", why)
+	}
+}
