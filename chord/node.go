@@ -151,3 +151,6 @@ func (h *host) Locate(ctx context.Context, via dht.Peer, key dht.ID, count int) 
 
 // Lost drops a dead peer from the fingers.
 func (h *host) Lost(p dht.Peer) { (*Node)(h).dropFinger(p) }
+
+// Table is the fingers.
+func (h *host) Table() []dht.Peer { return h.table }

@@ -32,8 +32,8 @@ const (
 	secondChoice = 1
 )
 
-// image is k·m: where the pointers of a node m are.
-func (g graph) image(m dht.ID) dht.ID { return g.space.Trim(m.Shl(g.digit)) }
+// edges is k·m, where the edges of point m lead to.
+func (g graph) edges(m dht.ID) dht.ID { return g.space.Trim(m.Shl(g.digit)) }
 
 // digits is how many digits a key has. If its bits are no multiple of a digit's, the
 // first digit is a short one: it has only the bits that remain.
@@ -43,7 +43,7 @@ func (g graph) digits() uint8 { return uint8((g.space.Width() + g.digit - 1) / g
 func (g graph) shift(key dht.ID, w walk) (next walk, digit int32) {
 	w.Left--
 	c := key.Shr(g.digit * uint(w.Left)).And(dht.NewID(0, 1<<g.digit-1))
-	w.Imaginary = g.image(w.Imaginary).Or(c)
+	w.Imaginary = g.edges(w.Imaginary).Or(c)
 	return w, int32(c.Lo())
 }
 

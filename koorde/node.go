@@ -129,7 +129,7 @@ func (n *Node) Prefill(sorted []dht.Peer) {
 
 // window is where this node's pointers belong.
 func (n *Node) window() window {
-	return window{n.cfg.space, n.cfg.image(n.env.Self().ID), n.cfg.pointers}
+	return window{n.cfg.graph, n.cfg.edges(n.env.Self().ID), n.cfg.pointers}
 }
 
 // host is the node as its ring sees it.
@@ -143,3 +143,6 @@ func (h *host) Locate(ctx context.Context, via dht.Peer, key dht.ID, count int) 
 
 // Lost drops a dead peer from the pointers, and that one alone.
 func (h *host) Lost(p dht.Peer) { (*Node)(h).dropPointer(p) }
+
+// Table is the pointers.
+func (h *host) Table() []dht.Peer { return h.pointers }

@@ -14,7 +14,7 @@ type pointers []dht.Peer
 
 // window is where a node's pointers belong.
 type window struct {
-	space dht.Space
+	graph
 	image dht.ID // k·m
 	size  int    // of the pointers from the anchor on
 }
@@ -93,4 +93,13 @@ func (w window) distance(id dht.ID) dht.ID { return w.space.Sub(id, w.image) }
 // without returns the pointers without p.
 func (p pointers) without(gone dht.Peer) pointers {
 	return slices.DeleteFunc(slices.Clone(p), gone.Same)
+}
+
+// covered is the last point behind m from which an edge of the graph leads to where the
+// pointers of m reach; m itself if there is none.
+func (w window) covered(m dht.ID, list pointers) dht.ID {
+	if len(list) == 0 || w.before(list[len(list)-1].ID) {
+		return m
+	}
+	return w.space.Add(m, w.distance(list[len(list)-1].ID).Shr(w.digit))
 }

@@ -1,6 +1,7 @@
 package koorde
 
 import (
+	"slices"
 	"time"
 
 	"dyschord/dht"
@@ -21,9 +22,14 @@ type step = lookup.Step[walk]
 // router is the node as its lookups see it.
 type router Node
 
-// Begin is where a walk from this node begins: between it and its successor.
+// Begin is where a walk from this node begins: between it and its successor, or
+// farther on as long as the pointers reach to where the first shift leads.
 func (r *router) Begin(key dht.ID) walk {
-	return r.cfg.begin(key, r.env.Self().ID, r.ring.Successor().ID)
+	self, end := r.env.Self().ID, r.ring.Successor().ID
+	if far := (*Node)(r).window().covered(self, r.pointers); dht.Between(end, far, self) {
+		end = far
+	}
+	return r.cfg.begin(key, self, end)
 }
 
 // Next names the owners when key falls into the reach of the successor list, else
@@ -75,42 +81,26 @@ func (r *router) Suspect(p dht.Peer) { r.ring.Suspect(p, r.pointers...) }
 // this node stands for the imaginary node or knows who stands for the next one; else
 // along the ring. What is left if all of those are dead comes behind them.
 func (n *Node) onward(key dht.ID, w walk, count int) []step {
-	var out []step
-	for w.Left > 0 {
-		next, digit := n.cfg.shift(key, w)
-		here := n.here(w.Imaginary)
-		if !here && !n.pointers.reach(next.Imaginary) {
-			out = n.correct(w, firstChoice, count)
-			if dht.Between(n.env.Self().ID, w.Imaginary, n.last().ID) {
-				out = append(out, n.shifted(next, digit, secondChoice, count-len(out))...)
-			}
-			return out
-		}
-		out = n.shifted(next, digit, firstChoice, count)
-		if len(out) > 0 && out[0].Peer.Same(n.env.Self()) {
-			w = next // as at the fixed points of the shift: taken on the spot
-			continue
-		}
-		if here {
-			return append(out, n.anew(key, w, count-len(out))...)
-		}
-		return append(out, n.correct(w, secondChoice, count-len(out))...)
+	if w.Left == 0 {
+		return n.correct(w, firstChoice, count)
 	}
-	return n.correct(w, firstChoice, count)
-}
-
-// shifted moves to the pointers before the next imaginary node.
-func (n *Node) shifted(next walk, digit int32, cost uint8, count int) []step {
-	hops := n.window().preceding(n.pointers, next.Imaginary, count)
-	return steps(hops, next, cost, dht.Reason{Rule: ruleShift, N: digit, At: next.Imaginary})
-}
-
-// last is the last successor known, this node itself when it is alone.
-func (n *Node) last() dht.Peer {
-	if succ := n.ring.Successors(); len(succ) > 0 {
-		return succ[len(succ)-1]
+	next, digit := n.cfg.shift(key, w)
+	here := n.here(w.Imaginary)
+	if !here && !n.pointers.reach(next.Imaginary) {
+		out := n.correct(w, firstChoice, count)
+		if n.near(w.Imaginary) {
+			out = append(out, n.shifted(next, digit, secondChoice, count-len(out))...)
+		}
+		return out
 	}
-	return n.env.Self()
+	out := n.shifted(next, digit, firstChoice, count)
+	switch {
+	case len(out) > 0 && out[0].Peer.Same(n.env.Self()):
+		return n.onward(key, next, count) // a move to itself is made on the spot
+	case here:
+		return append(out, n.anew(key, w, count-len(out))...)
+	}
+	return append(out, n.correct(w, secondChoice, count-len(out))...)
 }
 
 // here says whether this node stands for the imaginary node i: whether i lies between
@@ -119,24 +109,33 @@ func (n *Node) here(i dht.ID) bool {
 	return dht.BetweenIncl(n.env.Self().ID, i, n.ring.Successor().ID)
 }
 
+// near says whether i lies within the reach of the successor list: then, if those before
+// it are dead, this node may shift in their place, though it will land far before the
+// next imaginary node.
+func (n *Node) near(i dht.ID) bool {
+	succ := n.ring.Successors()
+	return len(succ) > 0 && dht.BetweenIncl(n.env.Self().ID, i, succ[len(succ)-1].ID)
+}
+
+// shifted moves to the pointers before the next imaginary node.
+func (n *Node) shifted(next walk, digit int32, cost uint8, count int) []step {
+	hops := n.window().preceding(n.pointers, next.Imaginary, count)
+	return steps(hops, next, cost, dht.Reason{Rule: ruleShift, N: digit, At: next.Imaginary})
+}
+
 // correct moves along the ring: to the nodes closest before the imaginary node, from
 // the successor list and the pointers together.
 func (n *Node) correct(w walk, cost uint8, count int) []step {
-	s, goal := n.cfg.space, w.Imaginary
-	distance := func(id dht.ID) dht.ID { return s.Sub(goal, id) }
-	hops := ring.Closest(count, distance, n.between(goal, n.ring.Successors()), n.between(goal, n.pointers))
-	return steps(hops, w, cost, dht.Reason{Rule: ruleCorrection, At: goal})
-}
-
-// between picks the peers strictly between this node and goal.
-func (n *Node) between(goal dht.ID, list []dht.Peer) []dht.Peer {
-	var out []dht.Peer
-	for _, p := range list {
-		if dht.Between(n.env.Self().ID, p.ID, goal) {
-			out = append(out, p)
-		}
+	s := n.cfg.space
+	end := s.Sub(w.Imaginary, dht.NewID(0, 1)) // one that stands at the point itself is past it
+	distance := func(id dht.ID) dht.ID { return s.Sub(end, id) }
+	hops := ring.Closest(count, distance, n.ring.Successors(), n.pointers)
+	limit := distance(n.env.Self().ID)
+	past := slices.IndexFunc(hops, func(p dht.Peer) bool { return !distance(p.ID).Less(limit) })
+	if past >= 0 {
+		hops = hops[:past]
 	}
-	return out
+	return steps(hops, w, cost, dht.Reason{Rule: ruleCorrection, At: w.Imaginary})
 }
 
 // anew is the way on from a node that knows no other, since it has no pointers yet, or

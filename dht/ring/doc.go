@@ -56,6 +56,9 @@
 //   - notify is left out when the successor's state shows that it is not needed.
 //   - A confirmed death removes a peer anywhere in the list, so that lookups need not
 //     try it again (Suspect).
+//   - A node whose whole list dies at once, which the proof rules out, looks beyond the
+//     gap through a peer of the overlay's table and goes back from there along the
+//     predecessors (regain). Meanwhile it does not take itself for the whole ring.
 //   - leave is a hint that saves the time-outs; nothing rests on it.
 //   - Partitions: two rings do not find each other by stabilizing. Seeds and the 32
 //     peers last lost are kept; one is probed in a while, this node's own identifier

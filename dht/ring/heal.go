@@ -2,6 +2,7 @@ package ring
 
 import (
 	"context"
+	"slices"
 
 	"dyschord/dht"
 )
@@ -63,3 +64,67 @@ func (r *Ring) propose(ctx context.Context, p dht.Peer) {
 	defer func() { r.stabilizing = false }()
 	r.stabilize2(ctx, p)
 }
+
+// regain finds a way back for a node whose whole list has died at once. Nobody else
+// knows who comes next, since the lists of those before it end in the same gap. So it
+// looks beyond the gap, farther with each try, through somebody whom the overlay knows,
+// and goes back from there along the predecessors.
+func (r *Ring) regain(ctx context.Context) bool {
+	self, space := r.env.Self(), r.cfg.Space
+	after := func(id dht.ID) dht.ID { return space.Sub(id, self.ID) }
+	for _, via := range Closest(regainTries, after, without(r.host.Table(), self)) {
+		if farther := space.Add(r.gap, r.gap); r.gap.Less(farther) {
+			r.gap = farther
+		}
+		p := r.locate(ctx, via, space.Add(self.ID, r.gap))
+		if ctx.Err() != nil || !r.member || len(r.succ) > 0 {
+			return false
+		}
+		if !p.Same(self) && r.stabilize2(ctx, p) {
+			r.goBack(ctx)
+			return true
+		}
+	}
+	return false
+}
+
+// locate asks via for the owner of id, and does not wait long: nobody if it fails.
+func (r *Ring) locate(ctx context.Context, via dht.Peer, id dht.ID) dht.Peer {
+	limited, cancel := r.env.WithTimeout(ctx, deadAfter)
+	defer cancel()
+	owners, err := r.host.Locate(limited, via, id, 1)
+	if err != nil {
+		return dht.Peer{}
+	}
+	return owners[0]
+}
+
+// knowsOthers says whether this node, which has no successor, knows of anybody else
+// who may be alive.
+func (r *Ring) knowsOthers() bool {
+	for _, list := range [][]dht.Peer{r.host.Table(), {r.pred}} {
+		for _, p := range list {
+			if !p.IsZero() && !p.Same(r.env.Self()) && !slices.ContainsFunc(r.lost, p.Same) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// goBack takes the predecessor of the successor for a better successor, again and
+// again, as stabilize does once in a round.
+func (r *Ring) goBack(ctx context.Context) {
+	for range maxBack {
+		s := r.Successor()
+		st, outcome := r.adopt(ctx, s)
+		if outcome != alive || !dht.Between(r.env.Self().ID, st.Pred.ID, s.ID) || !r.stabilize2(ctx, st.Pred) {
+			return
+		}
+	}
+}
+
+const (
+	regainTries = 8  // peers asked for the way beyond a gap, in a round
+	maxBack     = 64 // steps back from there
+)

@@ -15,6 +15,8 @@ type Host interface {
 	Locate(ctx context.Context, via dht.Peer, key dht.ID, n int) ([]dht.Peer, error)
 	// Lost hears that p was found dead. It must not block.
 	Lost(p dht.Peer)
+	// Table is the peers that the overlay knows beside the ring's. It is not changed.
+	Table() []dht.Peer
 }
 
 // Join enters the ring of the seeds, trying each once, or founds one when there are

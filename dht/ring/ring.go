@@ -20,6 +20,7 @@ type Ring struct {
 	probing  []dht.Peer // being pinged after a suspicion
 	stop     func()     // ends the upkeep; nil while there is none
 
+	gap         dht.ID // how far beyond this node the list reached when its last peer died; 0 if it has peers
 	version     uint32 // counts the replacements of succ
 	sinceHeal   uint16 // upkeep rounds since the last probe
 	member      bool
@@ -65,7 +66,7 @@ func (r *Ring) Successors() []dht.Peer { return r.succ }
 // is known.
 func (r *Ring) Owns(id dht.ID) bool {
 	self := r.env.Self().ID
-	if id == self || len(r.succ) == 0 {
+	if id == self || r.alone() {
 		return true
 	}
 	return !r.pred.IsZero() && dht.BetweenIncl(r.pred.ID, id, self)
@@ -106,9 +107,12 @@ func (r *Ring) Sure(id dht.ID, n int) bool {
 	return known == n || r.closed() && known == 1+len(r.succ)
 }
 
+// alone says whether this node is the whole ring, not one that has lost its list.
+func (r *Ring) alone() bool { return len(r.succ) == 0 && r.gap == (dht.ID{}) }
+
 // closed says whether the successor list goes all the way round the ring.
 func (r *Ring) closed() bool {
-	return len(r.succ) == 0 || r.succ[len(r.succ)-1].Same(r.pred)
+	return r.alone() || len(r.succ) > 0 && r.succ[len(r.succ)-1].Same(r.pred)
 }
 
 func (r *Ring) selfAnd(n int) []dht.Peer {

@@ -26,6 +26,7 @@ type member struct {
 	*Ring
 	world *world
 	lost  []dht.Peer
+	table []dht.Peer
 	twin  dht.Peer // whom Locate names first, if not zero
 }
 
@@ -94,6 +95,8 @@ func (m *member) Handle(from dht.Peer, req dht.Message, r dht.Reply) {
 }
 
 func (m *member) Lost(p dht.Peer) { m.lost = append(m.lost, p) }
+
+func (m *member) Table() []dht.Peer { return m.table }
 
 // Locate answers from full knowledge of the members that via can reach, in the
 // incarnation in which they were last members.

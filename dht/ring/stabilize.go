@@ -40,7 +40,12 @@ func (r *Ring) Stabilize(ctx context.Context) {
 // the next is to be read.
 func (r *Ring) stabilize1(ctx context.Context, s, dead dht.Peer) (done bool) {
 	if s == r.env.Self() { // alone: whoever has notified this node is its successor
-		r.stabilize2(ctx, r.pred)
+		if !r.alone() && r.regain(ctx) || r.stabilize2(ctx, r.pred) {
+			return true
+		}
+		if ctx.Err() == nil && len(r.succ) == 0 {
+			r.gap = dht.ID{} // nobody else is left
+		}
 		return true
 	}
 	st, outcome := r.adopt(ctx, s)
@@ -143,6 +148,7 @@ func (r *Ring) lose(p dht.Peer) {
 		r.setSuccessors(back)
 		r.fallback = nil
 	} else if list := without(r.succ, p); len(list) < len(r.succ) {
+		r.gap = r.cfg.Space.Sub(p.ID, r.env.Self().ID)
 		r.setSuccessors(list)
 	}
 	if p.Same(r.env.Self()) {
@@ -152,4 +158,7 @@ func (r *Ring) lose(p dht.Peer) {
 	r.lost = lost[max(0, len(lost)-maxLost):]
 	r.env.Log().Warn("peer lost", "peer", p)
 	r.host.Lost(p)
+	if len(r.succ) > 0 || !r.knowsOthers() {
+		r.gap = dht.ID{}
+	}
 }
