@@ -32,6 +32,9 @@ func TestTheExampleIsSmall(t *testing.T) {
 	if lines < maxExample/2 || lines >= maxExample {
 		t.Errorf("the example has %d lines, not %d to %d", lines, maxExample/2, maxExample-1)
 	}
+	if says := fmt.Sprintf("%d lines", lines); !strings.Contains(read(t, "../../docs/algorithms.md"), says) {
+		t.Errorf("the example has %s, and docs/algorithms.md says something else", says)
+	}
 }
 
 // The conformance suite and the experiments of the example, with nothing skipped. All
@@ -77,7 +80,7 @@ func TestTheWalkthroughQuotesTheExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(quotes) < 5 {
-		t.Errorf("%d quotations: the reader shows nothing", len(quotes))
+		t.Errorf("%d quotations: is the page written in another way now?", len(quotes))
 	}
 	for _, q := range quotes {
 		if !strings.Contains(read(t, filepath.Join("../../docs", q.file)), q.text) {
@@ -91,23 +94,27 @@ type quotation struct {
 	line       int
 }
 
-// quoted finds the blocks that begin with "```go FILE", FILE being relative to docs.
+// quoted finds the blocks that name a file, relative to docs, after the language. Go
+// code must name one.
 func quoted(text string) (all []quotation, err error) {
 	var open *quotation
 	var body bytes.Buffer
-	number := 0
+	number, inside := 0, false
 	for line := range strings.Lines(text) {
 		number++
 		lang, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.HasPrefix(lang, "```") {
+			inside = !inside
+		}
 		switch {
-		case open != nil && lang == "```":
+		case open != nil && !inside:
 			open.text = body.String()
 			all, open = append(all, *open), nil
 		case open != nil:
 			body.WriteString(line)
-		case lang == "```go" && file == "":
+		case inside && lang == "```go" && file == "":
 			return nil, fmt.Errorf("line %d: Go code that names no file", number)
-		case lang == "```go":
+		case inside && strings.HasPrefix(lang, "```") && file != "":
 			open = &quotation{file: file, line: number}
 			body.Reset()
 		}
