@@ -56,7 +56,7 @@ func lookupCommand() *cobra.Command {
 
 func (l lookupAnswer) print(w io.Writer, key string) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "key %q has identifier %s and is in slot %d, which begins at %s\n\nOWNER\tID\tPEER\n", key, l.KeyID, l.Slot, l.SlotID)
+	fmt.Fprintf(out, "key %q has identifier %s\nits slot, %d, begins at %s: that was looked up\n\nOWNER\tID\tPEER\n", key, l.KeyID, l.Slot, l.SlotID)
 	for i, owner := range l.Owners {
 		fmt.Fprintf(out, "%d\t%s\t%s\n", i+1, owner.ID, owner.PeerID)
 	}
