@@ -439,7 +439,7 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 	})
 	for text, m := range map[string]*found[none]{
 		"more steps than wanted":  {Steps: make([]Step[none], 3)},
-		"more owners than wanted": {Owners: s.peers(0, 1, 2)},
+		"more owners than wanted": {Owners: s.peers(0, 1, 2, 1)}, // and the one that answers
 		"nobody":                  {Owners: make([]dht.Peer, 1)},
 	} {
 		if err := m.validate(2); !errors.Is(err, dht.ErrMalformed) {

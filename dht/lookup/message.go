@@ -137,9 +137,10 @@ func (m *find[S]) validate() error {
 	return nil
 }
 
-// validate refuses an answer with more than was asked for, or with nobody in it.
+// validate refuses an answer with more than was asked for, and the one that answers, or
+// with nobody in it.
 func (m *found[S]) validate(n uint8) error {
-	bad := len(m.Steps) > int(n) || len(m.Owners) > int(n) || anyZero(m.Owners)
+	bad := len(m.Steps) > int(n) || len(m.Owners) > int(n)+1 || anyZero(m.Owners)
 	for i := range m.Steps {
 		bad = bad || m.Steps[i].Peer.IsZero()
 	}

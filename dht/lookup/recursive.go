@@ -200,7 +200,8 @@ func (d *Driver[S]) arrive(ctx context.Context, m *forward[S], t trail) {
 	} else if last >= 0 {
 		t.Hops = append(t.Hops, move{Peer: self})
 	}
-	d.end(ctx, m, &arrived{Number: m.Number, Owners: d.router.Owners(m.Find.Key, int(m.Find.N)), Trail: t})
+	owners := d.router.Owners(m.Find.Key, int(m.Find.N))
+	d.end(ctx, m, &arrived{Number: m.Number, Owners: owners[:min(len(owners), dht.MaxOwners)], Trail: t})
 }
 
 // end tells the origin.

@@ -12,10 +12,11 @@ type Router[S comparable] interface {
 	// Begin is the state of a lookup that starts at this node.
 	Begin(key dht.ID) S
 	// Next names the candidates that lead on, or the owners once this node knows
-	// them, or both; each best first and at most n.
+	// them, or both; each best first and at most n. This node may be named as an owner
+	// besides, in its place or at the end: it lives, and the others may not.
 	Next(key dht.ID, state S, n int) (steps []Step[S], owners []dht.Peer)
 	// Owners answers somebody who was told that this node is an owner of key: the
-	// owners as this node knows them, itself in its place, at most n.
+	// owners as this node knows them, itself in its place or besides, at most n others.
 	Owners(key dht.ID, n int) []dht.Peer
 	// Nearer is the measure of progress: whether a is strictly nearer to the end of
 	// the lookup than b.
