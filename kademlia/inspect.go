@@ -71,11 +71,18 @@ func (n *Node) Explain(why dht.Reason) string {
 	case lookup.RuleSeed:
 		return "seed"
 	case ruleBucket:
-		return fmt.Sprintf("bucket %d, shares %d bits with the key", own, key)
+		return fmt.Sprintf("bucket %d, shares %s with the key", own, bits(key))
 	case ruleSibling:
-		return fmt.Sprintf("sibling in the range of bucket %d, shares %d bits with the key", own, key)
+		return fmt.Sprintf("sibling in the range of bucket %d, shares %s with the key", own, bits(key))
 	case ruleClosest:
-		return fmt.Sprintf("one of the closest to the key: shares %d bits with it; in the range of bucket %d", key, own)
+		return fmt.Sprintf("one of the closest to the key, shares %s with it; in the range of bucket %d", bits(key), own)
 	}
 	return fmt.Sprintf("unknown rule %d", why.Rule)
+}
+
+func bits(n int32) string {
+	if n == 1 {
+		return "1 bit"
+	}
+	return fmt.Sprintf("%d bits", n)
 }

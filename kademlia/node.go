@@ -68,8 +68,8 @@ func (n *Node) Handle(from dht.Peer, req dht.Message, r dht.Reply) {
 	case *near:
 		n.handleNear(from, m, r)
 	case *leave:
-		if held, ok := n.table.find(from); ok && held.Inc <= from.Inc {
-			n.forget(held)
+		if held, ok := n.table.find(from); !ok || held.Inc <= from.Inc {
+			n.forget(from)
 		}
 		r.Send(&pong{}, nil)
 		return

@@ -149,7 +149,7 @@ func TestHopsAreExplained(t *testing.T) {
 			for _, h := range route.Hops {
 				bucket, shared := width-last.ID.Xor(h.Peer.ID).Len(), width-key.Xor(h.Peer.ID).Len()
 				why := m.Overlay.Explain(h.Why)
-				if !strings.Contains(why, "bucket "+strconv.Itoa(bucket)) || !strings.Contains(why, "shares "+strconv.Itoa(shared)+" bits with") {
+				if !strings.Contains(why, "bucket "+strconv.Itoa(bucket)) || !strings.Contains(why, "shares "+strconv.Itoa(shared)+" bit") {
 					t.Errorf("%v: the hop from %s to %s on the way to %s: %q, not bucket %d and %d bits", style, last, h.Peer, key, why, bucket, shared)
 				}
 				last = h.Peer

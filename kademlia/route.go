@@ -24,8 +24,9 @@ type router Node
 // Begin needs no state: the key says it all.
 func (r *router) Begin(dht.ID) none { return none{} }
 
-// Next names the peers known that are closer to key than this node; or, if they are
-// fewer than its siblings, so that it knows the key's neighbourhood, the owners.
+// Next names the peers known that are closer to key than this node, the closest first;
+// or, if they are fewer than its siblings, so that it knows the key's neighbourhood,
+// the owners.
 func (r *router) Next(key dht.ID, _ none, n int) ([]lookup.Step[none], []dht.Peer) {
 	t := &r.table
 	best := t.closest(key, max(n, t.cfg.Siblings))
@@ -45,12 +46,12 @@ func (r *router) Owners(key dht.ID, n int) []dht.Peer {
 	return withSelf(&best, r.table.self, n)
 }
 
-// withSelf lists the first n, with this node in its place or, since it lives at least,
-// at the end.
+// withSelf lists the n closest and, if it is none of them, this node after them: it
+// lives, should all of these be dead.
 func withSelf(best *ranking, self dht.Peer, n int) []dht.Peer {
 	list := best.peers(n)
 	if best.place(self) >= len(list) {
-		list[len(list)-1] = self
+		list = append(list, self)
 	}
 	return list
 }
