@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"docs/onehop":        {"dht", "dht/lookup", "dht/ring"},
 	"internal/arch":      {},
 	"internal/envtest":   {"dht"},
+	"internal/kvmodel":   {},
 	"internal/planted":   {},
 	"internal/rto":       {"dht"},
 }

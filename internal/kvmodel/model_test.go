@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+	"text/tabwriter"
+)
+
+const testLimit = 2_000_000 // states; far more than any scope below has
+
+// long says whether there is time for what takes more than a second or two.
+func long() bool { return !testing.Short() && !raceEnabled }
+
+func check(t *testing.T, m *model) outcome[world] {
+	t.Helper()
+	if err := m.validate(); err != nil {
+		t.Fatal(err)
+	}
+	res := explore[world](m, testLimit)
+	if res.broken != "" {
+		var b bytes.Buffer
+		tell(&b, m, res)
+		t.Fatalf("after %d states:\n%s", res.states, &b)
+	}
+	if !res.complete {
+		t.Fatalf("more than %d states", testLimit)
+	}
+	t.Logf("%d states, %d steps deep, %d steps tried, %.1f s", res.states, res.depth, res.edges, res.took.Seconds())
+	return res
+}
+
+func TestTheProtocolAsBuilt(t *testing.T) {
+	fired := map[kind]int{}
+	for _, s := range studies() {
+		if s.large && !long() {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			for k, n := range check(t, &model{scope: s.scope, departures: asBuilt()}).fired {
+				fired[k] += n
+			}
+		})
+	}
+	for k := range kinds {
+		if fired[k] == 0 && long() && !t.Failed() {
+			t.Errorf("no scope has a step like this: %s", sentences[k])
+		}
+	}
+}
+
+// What package kv departs from must hold as well, and each departure without the
+// others.
+func TestTheDeparturesOneByOne(t *testing.T) {
+	on := func(edit func(*departures)) departures {
+		var d departures
+		edit(&d)
+		return d
+	}
+	gaps := scope{nodes: 3, genesis: 1, sizes: []int{1}, epochs: 3, proposals: 2, writes: 2, keys: "aa"}
+	for _, c := range []struct {
+		name string
+		departures
+		scope scope
+	}{
+		{"none", departures{}, gaps},
+		{"runs with gaps", on(func(d *departures) { d.sparse = true }), gaps},
+		{"later configurations", on(func(d *departures) { d.skip = true }), gaps},
+		{"index after the copy", on(func(d *departures) { d.lazyIndex = true }), gaps},
+		{"corrupt copies leave", on(func(d *departures) { d.leaveCorrupt = true }), scope{
+			nodes: 3, genesis: 2, sizes: []int{2}, epochs: 2, proposals: 1, writes: 2, keys: "aa", rots: 1, reads: 1,
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) { check(t, &model{scope: c.scope, departures: c.departures}) })
+	}
+}
+
+func TestEveryWrongGuardIsCaught(t *testing.T) {
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "guard\tsteps\tstates\tbroken")
+	seen := map[guard]bool{}
+	for _, g := range wrongGuards() {
+		seen[g.guard] = true
+		if g.far() && !long() {
+			continue
+		}
+		m := &model{scope: g.scope, departures: asBuilt(), without: g.guard}
+		res := explore[world](m, testLimit)
+		if res.broken == "" {
+			t.Errorf("%s: %d states and no invariant broken: %s", g.name, res.states, g.what)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", g.name, len(res.trace), res.states, res.broken)
+	}
+	w.Flush()
+	t.Logf("\n%s", &table)
+	for g := allGuards + 1; g <= droppedByFrozen; g++ {
+		if !seen[g] {
+			t.Errorf("guard %d has no line in the table", g)
+		}
+	}
+}
+
+// The bounds within which a wrong guard shows must be clean with it in place, or the
+// guard proves nothing.
+func TestTheScopesOfWrongGuardsAreClean(t *testing.T) {
+	var done []string
+	for _, g := range wrongGuards() {
+		key := fmt.Sprint(g.scope)
+		if slices.Contains(done, key) || g.far() {
+			continue
+		}
+		done = append(done, key)
+		t.Run(g.name, func(t *testing.T) { check(t, &model{scope: g.scope, departures: asBuilt()}) })
+	}
+}
+
+// seeker takes a state that it looks for as a fault.
+type seeker struct {
+	*model
+	goal func(*world) bool
+}
+
+func (s *seeker) broken(w *world) string {
+	if s.goal(w) {
+		return "found"
+	}
+	return ""
+}
+
+// Nothing can go wrong where nothing happens: states that must be reachable.
+func TestTheModelGetsThere(t *testing.T) {
+	growing := scope{nodes: 3, genesis: 1, sizes: []int{1, 3}, epochs: 3, proposals: 2, writes: 2, keys: "aa"}
+	for _, c := range []struct {
+		name  string
+		scope scope
+		goal  func(m *model, w *world) bool
+	}{
+		{"three members commit a write in the second epoch", growing, func(m *model, w *world) bool {
+			return w.told[2] > w.decided[2].cut() && w.decided[2].members().count() == 3
+		}},
+		{"a write is committed in the third epoch", growing, func(_ *model, w *world) bool {
+			return w.decided[3] != 0 && w.told[3] > w.decided[3].cut()
+		}},
+		{"a member of the first epoch serves the third and was never in the second", growing, func(m *model, w *world) bool {
+			return m.serving(w, 0) && w.nodes[0].mem.cfg.epoch() == 3 && !w.decided[2].members().has(0)
+		}},
+		{"a primary serves from a log with a gap that it was sent so", growing, func(m *model, w *world) bool {
+			d := &w.nodes[1].mem
+			return m.serving(w, 1) && d.log[1] == 0 && d.log[2] != 0
+		}},
+		{"an index lags behind a copy", growing, func(m *model, w *world) bool {
+			d := &w.nodes[1].mem
+			return d.last == 2 && d.com == 0 && w.committed[2] != 0
+		}},
+		{"a deposed primary still serves, unaware", scope{nodes: 3, genesis: 3, sizes: []int{1}, epochs: 2, proposals: 1, writes: 1, keys: "a"}, func(m *model, w *world) bool {
+			return m.serving(w, 0) && m.serving(w, 1)
+		}},
+		{"a corrupt copy has left, with nobody in its place", scope{nodes: 2, genesis: 2, sizes: []int{2}, epochs: 2, proposals: 1, writes: 1, keys: "a", rots: 1}, func(m *model, w *world) bool {
+			return w.nodes[0].corrupt && w.decided[2].members() == set(0).with(1) && m.serving(w, 1) && w.floor[0] == 1
+		}},
+		{"a write is lost that nobody was told of", scope{nodes: 3, genesis: 3, sizes: []int{3}, epochs: 2, proposals: 1, writes: 1, keys: "a", crashes: 1}, func(m *model, w *world) bool {
+			return w.numbered[1] == 1 && w.decided[2] != 0 && w.decided[2].cut() == 0
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &model{scope: c.scope, departures: asBuilt()}
+			res := explore[world](&seeker{m, func(w *world) bool { return c.goal(m, w) }}, testLimit)
+			if res.broken == "" {
+				t.Fatalf("never, in %d states", res.states)
+			}
+			t.Logf("after %d steps, %d states", len(res.trace), res.states)
+		})
+	}
+}
