@@ -92,9 +92,9 @@ func TestWalksOfOtherKeysAreInvalid(t *testing.T) {
 		{walk{dht.NewID(0, 0x5b), 1, 9}, false}, // the digit b has not been shifted in yet
 		{walk{dht.NewID(0, 0x00), 2, maxBudget}, true},
 		{walk{dht.NewID(0, 0x00), 2, maxBudget + 1}, false},
-		{walk{dht.NewID(0, 0x00), 3, 9}, false},    // a third digit
-		{walk{dht.NewID(0, 0x15a), 1, 9}, false},   // outside of the space
-		{walk{dht.NewID(1, 0xab), 0, 9}, false},    // likewise
+		{walk{dht.NewID(0, 0x00), 3, 9}, false},     // a third digit
+		{walk{dht.NewID(0, 0x15a), 1, 9}, false},    // outside of the space
+		{walk{dht.NewID(1, 0xab), 0, 9}, false},     // likewise
 		{walk{dht.NewID(0, 0xab), 255, 255}, false}, // nonsense
 	} {
 		if got := g.valid(key, c.w); got != c.want {

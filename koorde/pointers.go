@@ -51,6 +51,22 @@ func (w window) settle(list pointers, stretch []dht.Peer, at int) pointers {
 	return w.cut(merged)
 }
 
+// after is the place of the pointer to be asked next, once a stretch has made old into
+// list. As long as backups are missing and come, that is the first; else the last one
+// that the stretch told of, until this is the end of the list and of what it may hold.
+func (w window) after(old, list pointers, stretch []dht.Peer, at int) uint8 {
+	ahead := w.ahead(list)
+	if ahead <= backups && list[0].Same(stretch[0]) && !slices.ContainsFunc(old, stretch[0].Same) {
+		return 0
+	}
+	last := slices.IndexFunc(list, stretch[len(stretch)-1].Same)
+	full := len(list) >= max(ahead-1, 0)+w.size
+	if last < 0 || last == len(list)-1 && (full || list[last].Same(stretch[at])) {
+		return 0
+	}
+	return uint8(last)
+}
+
 // cut orders peers around the image and keeps those nearest to it on either side: the
 // anchor and its backups, and what else belongs to the pointers.
 func (w window) cut(peers []dht.Peer) pointers {

@@ -54,20 +54,11 @@ func (n *Node) look(ctx context.Context, p dht.Peer) bool {
 	return true
 }
 
-// learn enters a stretch of the ring into the pointers. The next to be asked is the
-// last one that it told of; but first the backups must be complete.
+// learn enters a stretch of the ring into the pointers, and chooses whom to ask next.
 func (n *Node) learn(stretch []dht.Peer, at int) {
 	w := n.window()
 	list := w.settle(n.pointers, stretch, at)
-	first, last := stretch[0], stretch[len(stretch)-1]
-	backwards := w.ahead(list) <= backups && list[0].Same(first) && !slices.ContainsFunc(n.pointers, first.Same)
-	n.next = uint8(slices.IndexFunc(list, last.Same) + 1)
-	switch {
-	case backwards, int(n.next) >= len(list):
-		n.next = 0
-	case n.next > 0:
-		n.next--
-	}
+	n.next = w.after(n.pointers, list, stretch, at)
 	if !slices.Equal(list, n.pointers) {
 		n.pointers = list
 		n.pace.Hurry(perChange)

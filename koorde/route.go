@@ -45,7 +45,8 @@ func (r *router) Next(key dht.ID, w walk, n int) ([]step, []dht.Peer) {
 	return (*Node)(r).onward(key, w, n), nil
 }
 
-// fallbacks is how many steps go with named owners, for the case that all are dead.
+// fallbacks is how many ways out of an impasse are offered: in case that all owners
+// named are dead, and where to begin anew.
 const fallbacks = 2
 
 // Owners answers somebody who takes this node for the owner.
@@ -139,14 +140,20 @@ func (n *Node) correct(w walk, cost uint8, count int) []step {
 }
 
 // anew is the way on from a node that knows no other, since it has no pointers yet, or
-// those that were legal have died: a successor begins the walk anew.
+// those that were legal have died: one of the next nodes begins the walk anew. Which
+// one is left to chance, or the walk might come back here by the same way.
 func (n *Node) anew(key dht.ID, w walk, count int) []step {
 	succ := n.ring.Successors()
+	if len(succ) < 2 {
+		return nil
+	}
 	var out []step
-	for i := 0; i+1 < len(succ) && len(out) < count; i++ {
-		fresh := n.cfg.begin(key, succ[i].ID, succ[i+1].ID)
+	first := n.env.Rand().IntN(len(succ) - 1)
+	for i := range min(count, fallbacks, len(succ)-1) {
+		at := (first + i) % (len(succ) - 1)
+		fresh := n.cfg.begin(key, succ[at].ID, succ[at+1].ID)
 		fresh.Budget = w.Budget
-		out = append(out, steps(succ[i:i+1], fresh, secondChoice, dht.Reason{Rule: ruleAnew, At: fresh.Imaginary})...)
+		out = append(out, steps(succ[at:at+1], fresh, secondChoice, dht.Reason{Rule: ruleAnew, At: fresh.Imaginary})...)
 	}
 	return out
 }
