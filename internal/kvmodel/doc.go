@@ -10,7 +10,7 @@
 //
 // The last prints a counterexample: as few steps as there can be, in words, and what
 // each node has at the end. -without names a guard that is left out (guards.go); the
-// tests demand that each of the forty is missed by an invariant. -off switches
+// tests demand that each of the forty-one breaks an invariant. -off switches
 // departures off.
 //
 // # What a state is

@@ -58,7 +58,7 @@ func explore[S any](sys system[S], limit int) outcome[S] {
 	if res.broken = sys.broken(&first); res.broken != "" {
 		bad = 0
 	}
-	for at := 0; len(level) > 0 && bad < 0 && seen.len() <= limit; res.depth++ {
+	for at := 0; bad < 0 && seen.len() <= limit; res.depth++ {
 		var following []S
 		for i := range level {
 			parent := uint32(at + i)
@@ -77,6 +77,9 @@ func explore[S any](sys system[S], limit int) outcome[S] {
 			if bad >= 0 || seen.len() > limit {
 				break
 			}
+		}
+		if len(following) == 0 {
+			break
 		}
 		at += len(level)
 		level = following

@@ -40,7 +40,7 @@ func (c counters) broken(s *[2]int) string {
 func TestExploreVisitsEachClassOnce(t *testing.T) {
 	const bound = 99
 	res := explore[[2]int](counters{bound, [2]int{-1, -1}}, 1<<20)
-	if want := (bound + 1) * (bound + 2) / 2; res.states != want || !res.complete || res.broken != "" || res.depth != 2*bound+1 {
+	if want := (bound + 1) * (bound + 2) / 2; res.states != want || !res.complete || res.broken != "" || res.depth != 2*bound {
 		t.Errorf("%d states, not %d; complete %v, broken %q, depth %d", res.states, want, res.complete, res.broken, res.depth)
 	}
 }

@@ -31,6 +31,7 @@ const (
 	shortestCut
 	ownPrefixCut
 	acceptBeforeStaging
+	outsidersHold
 	stagedBeforeSync
 	halfCopy
 	copyOverTail
@@ -118,6 +119,7 @@ func wrongConfigurations() []wrongGuard {
 		{shortestCut, "cut-at-the-shortest-prefix", "an epoch is cut at the shortest prefix promised", threeMembers},
 		{ownPrefixCut, "cut-at-the-own-prefix", "an epoch is cut at the proposer's own prefix", threeMembers},
 		{acceptBeforeStaging, "accept-before-staging", "a value is accepted before the next members have a copy", growth},
+		{outsidersHold, "copies-of-outsiders-counted", "copies of nodes that will be no members make up the majority", toOneMember},
 		{stagedBeforeSync, "copy-reported-before-fsync", "a copy is reported before it is on the disk", growth.with(func(s *scope) { s.crashes, s.lazy = 1, true })},
 		{droppedTooEarly, "data-dropped-too-early", "a copy is dropped without asking", growth.with(func(s *scope) { s.sweeps = true })},
 		{droppedWhileCounted, "reported-copy-dropped", "a copy is dropped though it was reported meanwhile", growth.with(func(s *scope) { s.sweeps = true })},

@@ -253,7 +253,8 @@ func (m *model) counts(d *durable, p *proposal) bool {
 // them becomes the primary.
 func (m *model) sendAccept(w *world, i int, out func(step, *world)) {
 	p := &w.proposals[i]
-	staged := p.have.carries(p.value.members()) || m.lacks(acceptBeforeStaging)
+	staged := p.have.carries(p.value.members()) || m.lacks(acceptBeforeStaging) ||
+		m.lacks(outsidersHold) && p.have.count() >= p.value.members().majority()
 	if p.phase != staging || !m.ready(w, p) || !staged {
 		return
 	}
