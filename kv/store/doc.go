@@ -27,8 +27,8 @@
 // A batch is planned (plan.go) before an engine makes its changes: to move the index
 // it must know the version before, which is pruned. Plans are made one at a time, in
 // the order of the log, so whatever a plan takes every writer waits for. On disk the
-// versions of the keys written last are therefore remembered (index_cache.go), and
-// the others read from blocks that should be cached. Mind that Pebble takes its tables
+// versions of the keys written last are therefore remembered (index_cache.go), as is
+// that a slot has no others; the rest is read from blocks that should be cached. Mind that Pebble takes its tables
 // in memory out of the cache of blocks: see [Cache].
 //
 // # When the disk fails

@@ -37,7 +37,7 @@ func TestPebble(t *testing.T) {
 	defer cache.Close()
 	opts := store.Options{Dir: "/data/node", Cache: cache}
 	storetest.TestStore(t, openPebble(opts))
-	for name, size := range map[string]int64{"no index cache": -1, "an index cache of three keys": 3 * 72} {
+	for name, size := range map[string]int64{"no index cache": -1, "an index cache of three keys": 3 * 75} {
 		opts.IndexCache = size
 		t.Run(name, func(t *testing.T) { storetest.TestStore(t, openPebble(opts)) })
 	}

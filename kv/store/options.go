@@ -21,8 +21,9 @@ type Options struct {
 	Cache *Cache
 	// IndexCache is the number of bytes in which the store remembers the versions that
 	// the index names for the keys written last. To move the index of any other key
-	// takes a read of the tables first. Default 8 MiB, enough for about 80,000 short
-	// keys; negative: nothing is remembered.
+	// takes a read of the tables first, unless all keys of its slot are remembered.
+	// Default 8 MiB, enough for about 80,000 short keys; negative: nothing is
+	// remembered.
 	IndexCache int64
 	// MinFree is the number of bytes of the disk kept free: below it batches that
 	// store values are refused with ErrFull, below a quarter of it all batches.
