@@ -104,7 +104,11 @@ func (st *storm) run(t *testing.T, algorithm string, seed uint64) {
 	case seed%7 == 0:
 		cfg.Replicas = 2
 	}
-	st.prepare(t, seed, nodes, on(t, algorithm), withConfig(cfg), func(_ *cluster, s *simnet.Config) {
+	overlay := on(t, algorithm)
+	if seed%11 < 4 {
+		overlay = configured(t, algorithm, narrow(cfg.withDefaults().Replicas))
+	}
+	st.prepare(t, seed, nodes, overlay, withConfig(cfg), func(_ *cluster, s *simnet.Config) {
 		s.Refuse = seed%4 < 2
 		s.CheckCodec = seed%8 == 0
 		s.Disk = func(nd *simnet.Node) time.Duration { return time.Duration(nd.Hash(7)%5) * time.Millisecond }

@@ -100,21 +100,39 @@ func TestACrashMovesItsSlotsAndLosesNothing(t *testing.T) {
 // Where data is, the algorithm's definition of ownership says, whatever the order in
 // which nodes came and went.
 func TestSlotsMoveToWhoTheOverlayNames(t *testing.T) {
-	onEach(t, func(t *testing.T, overlay option) {
-		c := grow(t, 8, 3, overlay, withConfig(Config{Slots: 64}))
-		for _, change := range []func(){
-			func() { c.add(); c.add(); c.add(); c.add(); c.add() },
-			c.members[0].crash,
-			func() { c.members[5].crash() },
-			c.members[0].restart,
-		} {
-			change()
-			changed := c.net.Now()
-			c.until(t, 2*time.Minute, c.every(100*time.Millisecond, func() bool { return len(c.live()) == len(c.running()) && c.placed() }))
-			t.Logf("all slots are in place %s after the change", c.net.Now()-changed)
-			c.settle(time.Minute)
+	for _, algorithm := range algorithms(t) {
+		t.Run(algorithm, func(t *testing.T) { comeAndGo(t, on(t, algorithm)) })
+		t.Run(algorithm+", where nobody knows all", func(t *testing.T) { comeAndGo(t, configured(t, algorithm, narrow(3))) })
+	}
+}
+
+func comeAndGo(t *testing.T, overlay option) {
+	c := grow(t, 8, 3, overlay, withConfig(Config{Slots: 64}))
+	grow := func(n int) func() {
+		return func() {
+			for range n {
+				c.add()
+			}
 		}
-	})
+	}
+	for _, change := range []func(){
+		func() { // nobody can replace it; others are primary meanwhile
+			c.members[0].crash()
+			c.net.RunFor(20 * time.Second)
+			c.members[0].restart()
+		},
+		grow(5),
+		grow(8),
+		c.members[0].crash,
+		func() { c.members[5].crash() },
+		c.members[0].restart,
+	} {
+		change()
+		changed := c.net.Now()
+		c.until(t, 2*time.Minute, c.every(100*time.Millisecond, func() bool { return len(c.live()) == len(c.running()) && c.placed() }))
+		t.Logf("all slots are in place %s after the change", c.net.Now()-changed)
+		c.settle(time.Minute)
+	}
 }
 
 func TestAllRestartTogether(t *testing.T) {

@@ -8,8 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"dyschord/chord"
 	"dyschord/dht"
 	"dyschord/dht/overlays"
+	"dyschord/kademlia"
+	"dyschord/koorde"
 	"dyschord/net/simnet"
 )
 
@@ -29,7 +32,22 @@ func algorithms(t testing.TB) []string {
 // on runs a cluster on an algorithm instead of an overlay that knows everything.
 func on(t testing.TB, algorithm string) option {
 	t.Helper()
-	factory, err := overlays.New(algorithm, overlays.Config{})
+	return configured(t, algorithm, overlays.Config{})
+}
+
+// narrow are settings with which no node knows all others of even a small cluster: it
+// is sure of owners near itself, and asks for the rest.
+func narrow(replicas int) overlays.Config {
+	return overlays.Config{
+		Chord:    chord.Config{Successors: replicas},
+		Kademlia: kademlia.Config{K: 1, Siblings: replicas},
+		Koorde:   koorde.Config{Degree: 2, Pointers: 2, Successors: replicas},
+	}
+}
+
+func configured(t testing.TB, algorithm string, cfg overlays.Config) option {
+	t.Helper()
+	factory, err := overlays.New(algorithm, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
