@@ -22,7 +22,7 @@ func TestNoDecayUnderChurn(t *testing.T) {
 	}
 	const hours = 6
 	s := lab.Scenario{
-		Algorithm: "koorde", Nodes: 1000, Seed: 1, LookupEvery: 2 * time.Minute,
+		Algorithm: "koorde", Nodes: 500, Seed: 1, LookupEvery: time.Minute,
 		WarmUp: time.Hour, Measure: hours * time.Hour,
 	}
 	s.Churn.Session = 20 * time.Minute
