@@ -13,20 +13,30 @@ type callSet struct {
 	waiter      *coro
 	first, last *rpc // ended, not yet returned by Next
 	closed      bool
-	used        bool // only is taken
-	only        rpc  // the first request: most sets have no other
 }
 
 // Calls opens an empty set.
 func (e *env) Calls() dht.Calls { return &callSet{env: e} }
 
-// rpc makes room for one more request.
-func (s *callSet) rpc() *rpc {
-	if s.used {
+// newRPC takes room for a request, if there is any that was used lately: it is in reach.
+func (n *Net) newRPC() *rpc {
+	k := len(n.spare)
+	if k == 0 {
 		return &rpc{}
 	}
-	s.used = true
-	return &s.only
+	r := n.spare[k-1]
+	n.spare = n.spare[:k-1]
+	*r = rpc{}
+	return r
+}
+
+// recycle keeps the room of a request whose result was taken, if nothing in the queue
+// knows it any more. It does not where messages are checked, so that a handler that
+// replies twice is found out.
+func (n *Net) recycle(r *rpc) {
+	if r.arrived && r.timeout == 0 && !r.copied && !r.severed && !n.cfg.CheckCodec {
+		n.spare = append(n.spare, r)
+	}
 }
 
 // Start sends req. The request, its duplicate and what the network does to them
@@ -41,7 +51,7 @@ func (s *callSet) Start(to dht.Peer, req dht.Message) {
 	}
 	n := e.net
 	s.pending++
-	r := s.rpc()
+	r := n.newRPC()
 	r.env, r.set, r.to, r.req, r.start = e, s, to, req, n.now
 	target := n.Lookup(to.Ref)
 	switch {
@@ -103,7 +113,9 @@ func (s *callSet) Next(ctx context.Context) (dht.Result, error) {
 	}
 	r.next = nil
 	s.pending--
-	return r.result(), nil
+	res := r.result()
+	s.env.net.recycle(r)
+	return res, nil
 }
 
 // Pending counts what Next has not returned.

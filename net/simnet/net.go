@@ -38,6 +38,7 @@ type Net struct {
 	backoffs map[uint64]int64 // per pair, until when the one does not try to reach the other
 
 	pool     []*coro
+	spare    []*rpc // used requests
 	handling *env
 	failure  *Failure
 	steps    uint64
@@ -192,7 +193,7 @@ func (n *Net) Close() {
 	for _, c := range n.pool {
 		c.stop()
 	}
-	n.pool = nil
+	n.pool, n.spare = nil, nil
 }
 
 // logger makes a node's logger.

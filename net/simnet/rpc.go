@@ -31,6 +31,8 @@ type rpc struct {
 	refused bool   // by the host, since nobody ran there
 	severed bool   // its connection was lost: a reply reaches nobody
 	dropped bool   // with the request still on it: that does not arrive
+	copied  bool   // the request arrives twice
+	arrived bool   // the reply came while it was awaited
 	done    bool   // the caller has its result
 }
 
@@ -49,6 +51,7 @@ func (n *Net) transmit(r *rpc, target *Node, code uint16) {
 		r.expire()
 	}
 	if twice, ok := n.again(r.env.node, target); ok {
+		r.copied = true
 		n.deliver(twice, &copied{rpc: r, sealed: r.sealed}, r.env.node, target)
 	}
 }
@@ -133,6 +136,7 @@ func (r *rpc) arrive() {
 	}
 	e.net.note(response, e.net.nodes[r.to.Ref-1], e.node, "", r.req.Code())
 	e.inFlight--
+	r.arrived = true
 	r.end(e.net.unseal(r.msg, r.sealed), r.err)
 }
 
