@@ -8,25 +8,26 @@ import (
 
 // Ring is one node's place in the ring. Its methods follow the rule of [dht.Env].
 type Ring struct {
-	env  dht.Env
-	host Host
-	cfg  *Config
-
-	pred     dht.Peer
-	succ     []dht.Peer // clockwise, without this node; replaced, never edited
-	fallback []dht.Peer // the list before succ, until the new succ[0] has answered
-	lost     []dht.Peer // taken for dead, oldest first: where a partition may heal
-	seeds    []dht.Peer
-	probing  []dht.Peer // being pinged after a suspicion
-	stop     func()     // ends the upkeep; nil while there is none
-
-	gap         dht.ID // how far beyond this node the list reached when its last peer died; 0 if it has peers
+	// What every round reads comes first: a large simulation waits for memory most of
+	// the time.
+	env         dht.Env
+	cfg         *Config
 	version     uint32 // counts the replacements of succ
 	sinceHeal   uint16 // upkeep rounds since the last probe
 	member      bool
 	stabilizing bool
 	rectifying  bool
 	healing     bool
+
+	succ     []dht.Peer // clockwise, without this node; replaced, never edited
+	pred     dht.Peer
+	fallback []dht.Peer // the list before succ, until the new succ[0] has answered
+	lost     []dht.Peer // taken for dead, oldest first: where a partition may heal
+	host     Host
+	seeds    []dht.Peer
+	probing  []dht.Peer // being pinged after a suspicion
+	stop     func()     // ends the upkeep; nil while there is none
+	gap      dht.ID     // how far beyond this node the list reached when its last peer died; 0 if it has peers
 }
 
 const (
