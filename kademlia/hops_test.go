@@ -100,3 +100,23 @@ func TestRoundsOfAQuietOverlay(t *testing.T) {
 		}
 	}
 }
+
+// Lookups are exact as long as every node knows one node in each of the ranges in which
+// there are any, however little it knows besides and however little an answer holds.
+func TestExactWithTheLeastOfTables(t *testing.T) {
+	for seed := range uint64(12) {
+		space := dht.Space{Bits: 6}
+		c := cluster(t, simnet.Config{Seed: seed, Space: space}, kademlia.Config{
+			K: 1, Siblings: 1, Interval: time.Hour,
+			Lookup: lookup.Config{Redundancy: 1 + int(seed)%3, Alpha: 1 + int(seed)%2, Style: lookup.Style(seed / 2 % 2)},
+		})
+		c.Prefill(6 + 2*int(seed))
+		for key := range uint64(64) {
+			m, n := c.Members[int(key)%len(c.Members)], 1+int(key)%5
+			route, err := c.Lookup(m, dht.NewID(0, key), n)
+			if want := c.Owners(dht.NewID(0, key), n); err != nil || !slices.Equal(route.Owners, want) {
+				t.Errorf("seed %d: the %d closest to %d are %v for %s (%v), not %v", seed, n, key, route.Owners, m, err, want)
+			}
+		}
+	}
+}

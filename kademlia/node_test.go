@@ -38,14 +38,14 @@ func TestRefusesBeforeJoining(t *testing.T) {
 // A node that comes back under its identifier must not find itself, and must not be
 // taken for another node with its identifier.
 func TestRestartDoesNotFindItself(t *testing.T) {
-	c := cluster(t, simnet.Config{Seed: 2, Space: dht.Space{Bits: 8}}, kademlia.Config{})
+	c := cluster(t, simnet.Config{Seed: 2, Space: dht.Space{Bits: 8}, Latency: simnet.Constant(10 * time.Millisecond)}, kademlia.Config{})
 	c.Grow(2)
 	first, m := c.Members[0], c.Members[1]
 	for range 3 {
 		c.Crash(m)
 		c.Restart(m, first)
-		if !c.Run(10*time.Second, func() bool { return m.Joined }) {
-			t.Fatal("it did not join again")
+		if !c.Run(500*time.Millisecond, func() bool { return m.Joined }) {
+			t.Fatal("it did not join again at its first attempt")
 		}
 		c.Run(2*time.Second, nil)
 		near, sure := m.Overlay.Near(m.Peer().ID, 3)
