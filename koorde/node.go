@@ -93,7 +93,7 @@ func (n *Node) Leave(ctx context.Context) error {
 }
 
 // Lookup finds up to count live owners of key: its successor and the nodes after
-// that. (§3.2, LOOKUP.)
+// that. (The paper's LOOKUP.)
 func (n *Node) Lookup(ctx context.Context, key dht.ID, count int) (dht.Route, error) {
 	route, err := n.find(ctx, key, count)
 	n.env.Emit(dht.LookupDone{Route: route, Err: err})

@@ -33,7 +33,7 @@ func (r *router) Begin(key dht.ID) walk {
 }
 
 // Next names the owners when key falls into the reach of the successor list, else
-// where the walk goes on: LOOKUP of the paper (§3.2).
+// where the walk goes on: the paper's LOOKUP.
 func (r *router) Next(key dht.ID, w walk, n int) ([]step, []dht.Peer) {
 	if owners := r.ring.Owners(key, n); len(owners) > 0 {
 		at := walk{Imaginary: key, Budget: w.Budget}
