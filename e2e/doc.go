@@ -29,7 +29,7 @@
 //     ports, data directories, other clusters, bootstrap peers that do not answer.
 //   - disk_linux_test.go, 3 s, needs root: a disk that is full refuses writes and keeps
 //     what it has.
-//   - teaching_test.go, once, 10 s: the commands of docs/teaching.md do what it shows.
+//   - teaching_test.go, once, 15 s: the commands of docs/teaching.md do what it shows.
 //
 // Nodes run with heartbeats of 250 ms, four times the default rate, so that failures
 // are noticed within about a second. Nothing here sleeps: conditions are polled, with
