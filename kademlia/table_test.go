@@ -11,12 +11,6 @@ import (
 	"dyschord/dht"
 )
 
-// model is a table under random changes.
-type model struct {
-	*rapid.T
-	table table
-}
-
 // crowd are peers with distinct identifiers in a space of that width.
 func crowd(rng *rand.Rand, bits, n int) []dht.Peer {
 	var out []dht.Peer
@@ -49,61 +43,61 @@ func TestTableHoldsItsInvariants(t *testing.T) {
 		})
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
 		peers := crowd(rng, 8, 60)
-		m := &model{T: rt, table: newTable(cfg, peers[0])}
+		table := newTable(cfg, peers[0])
 		for range 200 {
 			p := peers[rng.IntN(len(peers))]
 			switch rng.IntN(4) {
 			case 0:
-				m.table.remove(p)
+				table.remove(p)
 			case 1:
-				m.table.shelve(p)
+				table.shelve(p)
 			case 2:
-				m.table.touch(p)
+				table.touch(p)
 			default:
 				p.Inc = 1 + rng.Uint32N(3)
-				m.table.enter(p, time.Duration(rng.IntN(1000)))
-				if held, ok := m.table.find(p); ok && held != p {
+				table.enter(p, time.Duration(rng.IntN(1000)))
+				if held, ok := table.find(p); ok && held != p {
 					rt.Fatalf("%s was entered in incarnation %d and is held in %d", p, p.Inc, held.Inc)
 				}
 			}
-			m.check()
+			table.check(rt)
 		}
 	})
 }
 
-func (m *model) check() {
-	t := &m.table
+// check fails a test that finds the table out of order.
+func (t *table) check(fail interface{ Fatalf(string, ...any) }) {
 	seen := map[uint32]bool{t.self.Ref: true}
 	var last, far dht.ID
 	for _, p := range t.siblings {
 		if d := t.distance(p); !last.Less(d) || seen[p.Ref] {
-			m.Fatalf("the siblings %v of %s are out of order", t.siblings, t.self)
+			fail.Fatalf("the siblings %v of %s are out of order", t.siblings, t.self)
 		}
 		seen[p.Ref], last = true, t.distance(p)
 	}
 	far = last
 	for i, b := range t.buckets {
 		if len(t.siblings) < t.cfg.Siblings || len(b) > t.cfg.K {
-			m.Fatalf("bucket %d holds %d peers, with %d siblings", i, len(b), len(t.siblings))
+			fail.Fatalf("bucket %d holds %d peers, with %d siblings", i, len(b), len(t.siblings))
 		}
 		for _, p := range b {
 			if t.prefix(t.self.ID, p.ID) != i || !far.Less(t.distance(p)) || seen[p.Ref] {
-				m.Fatalf("%s does not belong into bucket %d of %s, whose siblings are %v", p, i, t.self, t.siblings)
+				fail.Fatalf("%s does not belong into bucket %d of %s, whose siblings are %v", p, i, t.self, t.siblings)
 			}
 			seen[p.Ref] = true
 		}
 	}
 	if n := len(t.buckets); n > 0 && len(t.buckets[n-1]) == 0 {
-		m.Fatal("the last bucket is empty")
+		fail.Fatalf("the last bucket is empty")
 	}
 	for _, p := range t.spare {
 		if len(t.spares(t.prefix(t.self.ID, p.ID))) > maxSpare || seen[p.Ref] {
-			m.Fatalf("the replacement cache is %v", t.spare)
+			fail.Fatalf("the replacement cache is %v", t.spare)
 		}
 		seen[p.Ref] = true
 	}
 	if len(t.rtts) > len(seen) {
-		m.Fatalf("%d round trips to %d peers are remembered", len(t.rtts), len(seen))
+		fail.Fatalf("%d round trips to %d peers are remembered", len(t.rtts), len(seen))
 	}
 }
 
