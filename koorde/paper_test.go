@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"dyschord/dht"
-	"dyschord/dht/dhttest"
+	"dyschord/dht/dhttest/paper"
 	"dyschord/koorde"
 )
 
@@ -16,12 +16,12 @@ import (
 // small ring for teaching. Rewrite the expected output with go test ./koorde -run
 // TestPaper -rewrite, and read the difference against the paper.
 //
-// Commands, beside those of [dhttest.Replay]:
+// Commands, beside those of [paper.Replay]:
 //
 //	ring bits=4 degree=2 pointers=2 successors=1   a new world
 //	pointers 8                                     the de Bruijn pointers of a node
 func TestPaper(t *testing.T) {
-	dhttest.Replay(t, "testdata", dhttest.Play{
+	paper.Replay(t, "testdata", paper.Play{
 		New: func(space dht.Space, d *datadriven.TestData) (dht.Factory, error) {
 			cfg := koorde.Config{Space: space, Refresh: 1}
 			d.ScanArgs(t, "degree", &cfg.Degree)
@@ -29,11 +29,11 @@ func TestPaper(t *testing.T) {
 			d.ScanArgs(t, "successors", &cfg.Successors)
 			return koorde.Factory(cfg)
 		},
-		Commands: map[string]func(*dhttest.Stage, *datadriven.TestData) string{"pointers": paperPointers},
+		Commands: map[string]func(*paper.Stage, *datadriven.TestData) string{"pointers": paperPointers},
 	})
 }
 
-func paperPointers(s *dhttest.Stage, d *datadriven.TestData) string {
+func paperPointers(s *paper.Stage, d *datadriven.TestData) string {
 	var out strings.Builder
 	m := s.Member(d)
 	list, anchor := m.Overlay.(*koorde.Node).Pointers()
@@ -44,7 +44,7 @@ func paperPointers(s *dhttest.Stage, d *datadriven.TestData) string {
 		if i == anchor {
 			mark = " anchor"
 		}
-		fmt.Fprintf(&out, "N%s%s\n", dhttest.Decimal(p), mark)
+		fmt.Fprintf(&out, "N%s%s\n", paper.Decimal(p), mark)
 	}
 	return out.String()
 }

@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"dht/lookup":         {"dht"},
 	"dht/ring":           {"dht"},
 	"dht/dhttest":        {"dht", "net/simnet"},
+	"dht/dhttest/paper":  {"dht", "dht/dhttest", "net/simnet"},
 	"dht/overlays":       {"dht", "dht/lookup", "chord", "kademlia", "koorde"},
 	"dht/lab":            {"dht/...", "net/simnet", "kv"},
 	"chord":              {"dht", "dht/lookup", "dht/ring"},

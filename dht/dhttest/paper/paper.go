@@ -1,4 +1,4 @@
-package dhttest
+package paper
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"dyschord/dht"
+	"dyschord/dht/dhttest"
 	"dyschord/net/simnet"
 )
 
@@ -23,7 +24,7 @@ type Play struct {
 
 // Stage is the world of one file.
 type Stage struct {
-	*Cluster
+	*dhttest.Cluster
 	Space dht.Space
 	t     *testing.T
 }
@@ -94,7 +95,7 @@ func (s *Stage) build(p Play, d *datadriven.TestData) {
 		d.Fatalf(s.t, "%v", err)
 	}
 	world := simnet.Config{Seed: 1, Space: s.Space, Latency: simnet.Constant(10 * time.Millisecond), CheckCodec: true}
-	s.Cluster = NewCluster(s.t, world, factory, dht.Successors)
+	s.Cluster = dhttest.NewCluster(s.t, world, factory, dht.Successors)
 }
 
 func (s *Stage) join(d *datadriven.TestData) string {
@@ -111,7 +112,7 @@ func (s *Stage) join(d *datadriven.TestData) string {
 func (s *Stage) ring() string {
 	var out strings.Builder
 	for _, m := range s.Live() {
-		r := m.Overlay.(Ringed)
+		r := m.Overlay.(dhttest.Ringed)
 		pred := "-"
 		if p := r.Predecessor(); !p.IsZero() {
 			pred = Decimal(p)
@@ -157,10 +158,10 @@ func (s *Stage) lookup(d *datadriven.TestData) string {
 }
 
 // Member is the node that is the first argument of a command.
-func (s *Stage) Member(d *datadriven.TestData) *Member { return s.at(s.numbers(d)[0]) }
+func (s *Stage) Member(d *datadriven.TestData) *dhttest.Member { return s.at(s.numbers(d)[0]) }
 
-func (s *Stage) at(id uint64) *Member {
-	i := slices.IndexFunc(s.Members, func(m *Member) bool { return m.Peer().ID.Lo() == id })
+func (s *Stage) at(id uint64) *dhttest.Member {
+	i := slices.IndexFunc(s.Members, func(m *dhttest.Member) bool { return m.Peer().ID.Lo() == id })
 	if i < 0 {
 		s.t.Fatalf("there is no node %d", id)
 	}
