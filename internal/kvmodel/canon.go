@@ -70,7 +70,7 @@ func (m *model) id(w *world) id {
 	all := byCount[m.nodes]
 	for i := range all {
 		if p := &all[i]; m.sorts(p, &marks) {
-			if words := encode(w, p); first || less(&words, &best) {
+			if words := m.encode(w, p); first || less(&words, &best) {
 				best, first = words, false
 			}
 		}
@@ -114,18 +114,21 @@ func (m *model) mark(w *world, n int) uint64 {
 			bit(v != 0 && v.members().has(n))<<8 | bit(v != 0 && v.primary() == n)<<9
 	}
 	nd := &w.nodes[n]
-	sum := nd.rest(&byCount[maxNodes][0])>>20<<8 | uint64(nd.asked.count())<<4 | uint64(nd.acked[n])<<2 | bit(nd.lead)<<1 | bit(nd.corrupt)
+	sum := nd.rest(&byCount[maxNodes][0])>>20<<10 | uint64(nd.window)<<8 | uint64(nd.asked.count())<<4 | uint64(nd.acked[n])<<2 | bit(nd.lead)<<1 | bit(nd.corrupt)
 	add := func(x uint64) { sum = (sum ^ x) * 0x9e3779b97f4a7c15; sum ^= sum >> 31 }
-	for _, d := range []*durable{&nd.mem, &nd.disk} {
+	for _, d := range [...]*durable{&nd.mem, &nd.disk} {
 		add(d.plain())
 		add(role(d.cfg) | role(d.next)<<10 | role(d.acc)<<20)
 	}
 	for i := range w.proposals {
 		p := &w.proposals[i]
-		add(bit(int(p.node) == n && p.epoch > 0) | bit(p.promised.has(n))<<1 | bit(p.have.has(n))<<2 | bit(p.accepted.has(n))<<3 | role(p.value)<<4)
+		if p.epoch == 0 {
+			break
+		}
+		add(bit(int(p.node) == n) | bit(p.promised.has(n))<<1 | bit(p.have.has(n))<<2 | bit(p.accepted.has(n))<<3 | role(p.value)<<4)
 	}
 	add(bit(w.read.on && int(w.read.node) == n) | bit(w.read.ok.has(n))<<1)
-	for e := range w.decided {
+	for e := uint8(1); e <= m.epochs; e++ {
 		add(role(w.decided[e]) | role(w.announced[e])<<10)
 	}
 	return sum
@@ -158,7 +161,7 @@ func (nd *node) rest(p *permutation) uint64 {
 		x |= 2
 	}
 	c := &nd.copy
-	x |= uint64(c.epoch)<<20 | uint64(c.to)<<23 | uint64(c.com)<<25 | c.log.packed()<<27 | uint64(p.set(nd.asked))<<4
+	x |= uint64(nd.window)<<2 | nd.kept.packed()<<33 | uint64(c.epoch)<<20 | uint64(c.to)<<23 | uint64(c.com)<<25 | c.log.packed()<<27 | uint64(p.set(nd.asked))<<4
 	for n, a := range nd.acked {
 		x |= uint64(a) << (8 + 2*p.name[n])
 	}
@@ -178,9 +181,9 @@ func (q *proposal) packed(p *permutation) uint64 {
 }
 
 // encode writes a world under new names into words, everything in its place.
-func encode(w *world, p *permutation) [wordsOfWorld]uint64 {
+func (m *model) encode(w *world, p *permutation) [wordsOfWorld]uint64 {
 	var words [wordsOfWorld]uint64
-	for n := range w.nodes {
+	for n := range m.nodes {
 		nd, at := &w.nodes[n], 3*int(p.name[n])
 		words[at], words[at+1], words[at+2] = nd.mem.packed(p), nd.disk.packed(p), nd.rest(p)
 	}
@@ -189,7 +192,7 @@ func encode(w *world, p *permutation) [wordsOfWorld]uint64 {
 		words[at] = w.proposals[i].packed(p)
 		at++
 	}
-	for e := 1; e <= maxEpochs; e++ {
+	for e := 1; e <= int(m.epochs); e++ {
 		shift := 11 * (e - 1)
 		words[at] |= uint64(p.value(w.decided[e])) << shift
 		words[at+1] |= uint64(p.value(w.announced[e])) << shift
@@ -202,9 +205,10 @@ func encode(w *world, p *permutation) [wordsOfWorld]uint64 {
 func (w *world) observed(p *permutation) uint64 {
 	u := &w.used
 	x := w.committed.packed() | uint64(w.floor[0])<<6 | uint64(w.floor[1])<<8 | uint64(w.wrong)<<10 |
-		uint64(u.writes)<<14 | uint64(u.proposals)<<17 | uint64(u.crashes)<<20 | uint64(u.reads)<<23 | uint64(u.rots)<<26
+		uint64(u.writes)<<14 | uint64(u.proposals)<<17 | uint64(u.crashes)<<20 | uint64(u.reads)<<23 | uint64(u.rots)<<26 |
+		uint64(u.retries)<<28 | w.stamp.packed()<<42
 	if r := &w.read; r.on {
-		x |= 1<<30 | uint64(p.name[r.node])<<31 | uint64(p.set(r.ok))<<34 | uint64(r.floor[0])<<38 | uint64(r.floor[1])<<40
+		x |= 1<<31 | uint64(p.name[r.node])<<32 | uint64(p.set(r.ok))<<34 | uint64(r.floor[0])<<38 | uint64(r.floor[1])<<40
 	}
 	return x
 }

@@ -54,6 +54,10 @@ func TestBoundsAreChecked(t *testing.T) {
 		t.Errorf("one node: %v\n%s", err, &b)
 	}
 	b.Reset()
+	if err := run(strings.Fields("-walks 20 -nodes 4 -epochs 4 -proposals 4"), &b); err != nil || !strings.Contains(b.String(), "20 walks: no invariant was broken") {
+		t.Errorf("walks: %v\n%s", err, &b)
+	}
+	b.Reset()
 	if err := run(strings.Fields("-limit 1000"), &b); err != nil || !strings.Contains(b.String(), "stopped at 1000 states") {
 		t.Errorf("a limit: %v\n%s", err, &b)
 	}

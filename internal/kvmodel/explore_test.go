@@ -67,33 +67,25 @@ func TestExploreSaysWhenItStopsEarly(t *testing.T) {
 	}
 }
 
-// wander visits worlds at random.
+// visitor shows each world that it is asked about.
+type visitor struct {
+	*model
+	visit func(*world)
+}
+
+func (v visitor) broken(w *world) string {
+	v.visit(w)
+	return ""
+}
+
 func wander(m *model, seed uint64, walks int, visit func(*world)) {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	for range walks {
-		at := m.start()
-		for range 60 {
-			var choice world
-			n := 0
-			m.next(&at, func(_ step, w *world) {
-				if n++; rng.IntN(n) == 0 {
-					choice = *w
-				}
-			})
-			if n == 0 {
-				break
-			}
-			at = choice
-			m.reduce(&at)
-			visit(&at)
-		}
-	}
+	roam[world](visitor{m, visit}, seed, walks, 60)
 }
 
 func everything() *model {
 	return &model{departures: asBuilt(), scope: scope{
 		nodes: 4, genesis: 3, late: 1, sizes: []int{1, 2, 3}, epochs: 4, proposals: 4, writes: 3, keys: "aba",
-		reads: 2, crashes: 3, rots: 1, paged: true, sweeps: true, lazy: true,
+		retries: 2, reads: 2, crashes: 3, rots: 1, paged: true, sweeps: true, lazy: true,
 	}}
 }
 
@@ -166,7 +158,7 @@ func TestTheEncodingLosesNothing(t *testing.T) {
 	same := &byCount[maxNodes][0]
 	words := map[[wordsOfWorld]uint64]world{}
 	wander(m, 2, 400, func(w *world) {
-		code := encode(w, same)
+		code := m.encode(w, same)
 		if other, ok := words[code]; ok && other != *w {
 			t.Fatalf("one encoding for\n%+v\n%+v", other, *w)
 		}

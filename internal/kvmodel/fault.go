@@ -68,6 +68,6 @@ func (m *model) notice(w *world, n int, out func(step, *world)) {
 	v := *w
 	nd := &v.nodes[n]
 	nd.corrupt = true
-	nd.lead, nd.acked = false, [maxNodes]uint8{}
+	nd.loseLead()
 	out(step{kind: noticed, node: n, version: nd.mem.rotten}, &v)
 }

@@ -14,6 +14,9 @@ const (
 	olderEpochAcknowledges
 	tailAnswered
 	prunedBeforeCommit
+	retryAsNew
+	oldRetryNumbered
+	requestsKept
 	restartServes
 	leadBeforeInstall
 	reinstalled
@@ -82,6 +85,7 @@ func wrongGuards() []wrongGuard {
 func wrongWrites() []wrongGuard {
 	crash := func(s *scope) { s.crashes = 1 }
 	two := func(s *scope) { s.writes, s.keys = 2, "ab" }
+	again := func(s *scope) { s.writes, s.keys, s.retries = 2, "aa", 1 }
 	restart := func(s *scope) { s.crashes, s.writes, s.keys = 1, 2, "ab" }
 	return []wrongGuard{
 		{ackBeforeSync, "acknowledge-before-fsync", "a member acknowledges what is not on its disk", threeMembers.with(crash)},
@@ -93,6 +97,9 @@ func wrongWrites() []wrongGuard {
 		{olderEpochAcknowledges, "older-epoch-acknowledges", "the log of a member that has yet to install the epoch acknowledges", threeMembers.with(two)},
 		{tailAnswered, "writes-above-the-cut-answered", "writes above the cut are answered as applied", threeMembers},
 		{prunedBeforeCommit, "pruned-before-commit", "a record is pruned when a later one is numbered, not committed", threeMembers.with(func(s *scope) { s.writes, s.keys = 2, "aa" })},
+		{retryAsNew, "retry-as-a-new-operation", "a write that arrives again is numbered again", threeMembers.with(again)},
+		{oldRetryNumbered, "old-retry-carried-out", "a write too old to tell whether it was carried out is carried out", toOneMember.with(again)},
+		{requestsKept, "request-ids-kept-past-the-cut", "a write that was cut off is still known, and answered as applied", toOneMember.with(again)},
 		{restartServes, "restarted-primary-serves-its-old-epoch", "a restarted primary goes on in its epoch", threeMembers.with(restart)},
 		{leadBeforeInstall, "serves-before-install", "a primary serves before its epoch is on its disk", threeMembers.with(restart)},
 	}

@@ -12,7 +12,12 @@ func (m *model) hear(w *world, n int, c value) {
 	}
 	nd.mem.next = c
 	m.settle(nd)
-	nd.lead, nd.acked, nd.asked = false, [maxNodes]uint8{}, 0
+	nd.asked = 0
+	nd.loseLead()
+}
+
+func (nd *node) loseLead() {
+	nd.lead, nd.acked, nd.window, nd.kept = false, [maxNodes]uint8{}, 0, sequence{}
 }
 
 // settle: a change that nobody waits for is on the disk soon.
@@ -58,6 +63,7 @@ func (m *model) install(w *world, n int, out func(step, *world)) {
 	v := *w
 	nd = &v.nodes[n]
 	d := &nd.mem
+	tail := d.log
 	skipped := d.cfg != 0 && d.cfg.epoch() < ended
 	m.advance(d, min(c.cut(), d.last))
 	if (d.tag == ended || m.lacks(reinstalled)) && !m.lacks(tailKept) && d.last > c.cut() {
@@ -76,6 +82,12 @@ func (m *model) install(w *world, n int, out func(step, *world)) {
 	if c.primary() == n {
 		nd.lead = true
 		nd.acked[n] = d.last
+		nd.window = d.gap()
+		if m.lacks(requestsKept) {
+			for s := d.last + 1; s <= maxWrites; s++ {
+				nd.kept[s] = tail[s]
+			}
+		}
 	}
 	out(st, &v)
 }

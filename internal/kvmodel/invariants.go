@@ -8,7 +8,7 @@ func (m *model) broken(w *world) string {
 		return w.wrong.String()
 	}
 	for n := range m.nodes {
-		for _, d := range []*durable{&w.nodes[n].mem, &w.nodes[n].disk} {
+		for _, d := range [...]*durable{&w.nodes[n].mem, &w.nodes[n].disk} {
 			if fault := m.brokenDisk(w, d); fault != "" {
 				return fmt.Sprintf("%s: %s", name(n), fault)
 			}

@@ -69,7 +69,7 @@ func (w *world) insertBallot(e, b uint8) {
 		}
 	}
 	for i := range w.nodes {
-		for _, d := range []*durable{&w.nodes[i].mem, &w.nodes[i].disk} {
+		for _, d := range [...]*durable{&w.nodes[i].mem, &w.nodes[i].disk} {
 			if d.cfg.epoch() == e {
 				shift(&d.prom)
 				shift(&d.accAt)
@@ -209,7 +209,12 @@ func (m *model) choose(w *world, i int, out func(step, *world)) {
 func (m *model) wants(w *world, p *proposal, members set) bool {
 	nd := &w.nodes[p.node]
 	if nd.corrupt && m.leaveCorrupt {
-		return members == nd.mem.cfg.members()&^set(0).with(int(p.node))
+		self := set(0).with(int(p.node))
+		if members == nd.mem.cfg.members()&^self {
+			return true
+		} else if members&self != 0 {
+			return false
+		}
 	}
 	for _, size := range m.sizes {
 		if members.count() == size {

@@ -19,8 +19,11 @@ func (m *model) reduce(w *world) {
 	for ; kept < maxProposals; kept++ {
 		w.proposals[kept] = proposal{}
 	}
-	for e := uint8(1); e <= maxEpochs; e++ {
+	for e := uint8(1); e < m.epochs; e++ {
 		m.rank(w, e)
+	}
+	if w.used.retries == m.retries {
+		w.stamp = sequence{} // no request will arrive again
 	}
 }
 
@@ -30,7 +33,10 @@ func (m *model) reduceNode(w *world, n int) {
 		nd.disk = nd.mem // nothing will be lost
 	}
 	if !m.serving(w, n) {
-		nd.acked = [maxNodes]uint8{} // it will not count them
+		nd.acked, nd.window, nd.kept = [maxNodes]uint8{}, 0, sequence{} // it will not use them
+	}
+	if w.used.retries == m.retries {
+		nd.window, nd.kept = 0, sequence{}
 	}
 	for i, a := range nd.acked {
 		if a <= nd.mem.com {
@@ -40,7 +46,7 @@ func (m *model) reduceNode(w *world, n int) {
 	if m.lacks(acceptedIsDecided) || m.lacks(neverInstalledPromises) {
 		return
 	}
-	for _, d := range []*durable{&nd.mem, &nd.disk} {
+	for _, d := range [...]*durable{&nd.mem, &nd.disk} {
 		if d.next != 0 { // it takes no part in the end of cfg any more
 			d.prom, d.accAt, d.acc = 0, 0, 0
 		}
@@ -57,7 +63,7 @@ func (m *model) matters(w *world, p *proposal) bool {
 		if !w.decided[p.epoch].members().has(n) {
 			continue
 		}
-		for _, d := range []*durable{&w.nodes[n].mem, &w.nodes[n].disk} {
+		for _, d := range [...]*durable{&w.nodes[n].mem, &w.nodes[n].disk} {
 			gone := d.cfg.epoch() > p.epoch || d.cfg.epoch() == p.epoch && d.next != 0
 			if p.phase != accepting {
 				gone = gone || d.cfg.epoch() == p.epoch && d.prom >= p.ballot
@@ -92,8 +98,8 @@ func (m *model) rank(w *world, e uint8) {
 				f(&p.best)
 			}
 		}
-		for i := range w.nodes {
-			for _, d := range []*durable{&w.nodes[i].mem, &w.nodes[i].disk} {
+		for i := range w.nodes[:m.nodes] {
+			for _, d := range [...]*durable{&w.nodes[i].mem, &w.nodes[i].disk} {
 				if d.cfg.epoch() == e {
 					f(&d.prom)
 					f(&d.accAt)

@@ -70,6 +70,7 @@ func (m *model) start() world {
 func (m *model) next(w *world, out func(step, *world)) {
 	for n := range m.nodes {
 		m.write(w, n, out)
+		m.retry(w, n, out)
 		m.appendRuns(w, n, out)
 		m.index(w, n, out)
 		m.tell(w, n, out)

@@ -12,6 +12,7 @@ type scope struct {
 	proposals uint8  // to maxProposals
 	writes    uint8  // to maxWrites
 	keys      string // of the writes, in order: "aab" is two to a and one to b
+	retries   uint8  // requests that arrive again
 	reads     uint8  // one at a time
 	crashes   uint8
 	rots      uint8 // records that become corrupt
@@ -35,6 +36,7 @@ func (s *scope) validate() error {
 		small("epochs", int(s.epochs), 1, maxEpochs),
 		small("proposals", int(s.proposals), 0, maxProposals),
 		small("writes", int(s.writes), 0, maxWrites),
+		small("retries", int(s.retries), 0, 7),
 		small("reads", int(s.reads), 0, 7),
 		small("crashes", int(s.crashes), 0, 7),
 		small("rots", int(s.rots), 0, 3),
@@ -73,6 +75,7 @@ func studies() []studied {
 		{"a fourth node", scope{nodes: 4, genesis: 3, sizes: three, epochs: 2, proposals: 1, writes: 1, keys: "a"}, true},
 		{"reads across epochs", scope{nodes: 3, genesis: 3, sizes: one, epochs: 2, proposals: 1, writes: 2, keys: "ab", reads: 2}, true},
 		{"gaps and interrupted copies", scope{nodes: 3, genesis: 1, sizes: one, epochs: 3, proposals: 2, writes: 3, keys: "aba", paged: true}, true},
+		{"requests that arrive again", scope{nodes: 3, genesis: 3, sizes: one, epochs: 2, proposals: 1, writes: 2, keys: "aa", retries: 2}, true},
 		{"copies dropped", scope{nodes: 3, genesis: 1, sizes: []int{1, 2}, epochs: 3, proposals: 2, writes: 1, keys: "a", sweeps: true}, false},
 		{"a corrupt record", scope{nodes: 3, genesis: 3, sizes: three, epochs: 2, proposals: 1, writes: 1, keys: "a", rots: 1, reads: 1}, false},
 		{"disks that lose what nobody waited for", scope{nodes: 3, genesis: 3, sizes: three, epochs: 2, proposals: 1, writes: 1, keys: "a", crashes: 2, lazy: true}, false},

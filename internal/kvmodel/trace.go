@@ -11,6 +11,8 @@ type kind uint8
 
 const (
 	wrote kind = iota
+	wroteAgain
+	foundAgain
 	appended
 	indexed
 	told
@@ -49,6 +51,8 @@ const (
 // {v} the version, {e} the epoch, {b} the ballot, {c} the configuration.
 var sentences = [kinds]string{
 	wrote:          "{n} numbers write {w}: version {v}",
+	wroteAgain:     "{n} knows nothing of write {w}, which arrives again, and numbers it: version {v}",
+	foundAgain:     "{n} finds write {w}, which arrives again, under version {v}, and answers",
 	appended:       "{n} appends what the primary of epoch {e} sent, up to version {v}",
 	indexed:        "{n} moves its index to version {v}",
 	told:           "{n} tells {p} that it has epoch {e} up to version {v}",

@@ -75,9 +75,11 @@ type node struct {
 
 	lead    bool // serves cfg's epoch as its primary, unless that is ending
 	acked   [maxNodes]uint8
-	corrupt bool // knows that a record is rotten
-	copy    page // a copy of which a part has been received
-	asked   set  // by the sweep: said that they are active
+	corrupt bool     // knows that a record is rotten
+	window  uint8    // as primary: it knows the requests of all versions above
+	kept    sequence // and, in a wrong variant, of some that were cut off
+	copy    page     // a copy of which a part has been received
+	asked   set      // by the sweep: said that they are active
 }
 
 // page is the rest of a copy that is on its way, read from one snapshot.
@@ -131,13 +133,14 @@ type world struct {
 	announced [maxEpochs + 1]value    // and told: any node may hear of it
 
 	committed sequence       // what was ever committed
+	stamp     sequence       // for each write, how much was when it was sent first
 	floor     [maxKeys]uint8 // the version of each key that clients have seen
 	used      budget
 	wrong     offence // noticed while a step was taken
 }
 
 // budget counts what a scope bounds.
-type budget struct{ writes, proposals, crashes, reads, rots uint8 }
+type budget struct{ writes, retries, proposals, crashes, reads, rots uint8 }
 
 // offence is a promise to clients that a step has broken.
 type offence uint8
@@ -150,6 +153,8 @@ const (
 	beyondCut
 	staleRead
 	uncommittedRead
+	appliedTwice
+	answeredWrongly
 )
 
 func (o offence) String() string {
@@ -157,6 +162,7 @@ func (o offence) String() string {
 		"", "two values were decided for one epoch", "two writes were committed under one version",
 		"a configuration cuts off what was committed", "a write beyond the cut was committed",
 		"a read did not return what was acknowledged or read before", "a read returned what was not committed",
+		"a write was applied twice", "a write was answered as applied that was not",
 	}[o]
 }
 
@@ -180,6 +186,11 @@ func (w *world) commit(epoch, c uint8) {
 		}
 		if w.committed[s] != w.seq[epoch][s] {
 			w.wrong = twoCommits
+		}
+		for t := uint8(1); t < s; t++ {
+			if w.committed[t] == w.committed[s] {
+				w.wrong = appliedTwice
+			}
 		}
 	}
 }
