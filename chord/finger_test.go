@@ -1,9 +1,11 @@
 package chord
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"dyschord/dht"
 )
@@ -90,6 +92,50 @@ func TestPrefilledTable(t *testing.T) {
 			if octave(space, self.ID, p.ID) < first || i > 0 && octave(space, self.ID, p.ID) <= octave(space, self.ID, table[i-1].ID) {
 				t.Fatalf("the table of %s holds %v, which the successor list serves for or another finger", self, p)
 			}
+		}
+	}
+}
+
+// A sample may name a few peers, all of the interval that was asked for; else the node
+// that gave it is not believed.
+func TestSamplesAreChecked(t *testing.T) {
+	n := &Node{cfg: &settings{space: dht.Space{Bits: 8}}}
+	ask := &sample{From: dht.NewID(0, 240), To: dht.NewID(0, 16)}
+	peer := func(id uint64) dht.Peer { return dht.Peer{ID: dht.NewID(0, id), Ref: uint32(id) + 1} }
+	for _, c := range []struct {
+		peers []dht.Peer
+		ok    bool
+	}{
+		{nil, true},
+		{[]dht.Peer{peer(240), peer(255), peer(0), peer(15)}, true},
+		{[]dht.Peer{peer(239)}, false},
+		{[]dht.Peer{peer(250), peer(16)}, false},
+		{[]dht.Peer{{}}, false},
+		{[]dht.Peer{peer(241), peer(242), peer(243), peer(244), peer(245)}, false},
+	} {
+		_, err := n.sampledBy(ask, dht.Result{Msg: &sampled{Peers: c.peers}})
+		if c.ok != (err == nil) || !c.ok && !errors.Is(err, dht.ErrMalformed) {
+			t.Errorf("a sample of %v for [%s, %s): %v", c.peers, ask.From, ask.To, err)
+		}
+	}
+	if _, err := n.sampledBy(ask, dht.Result{Msg: &sample{}}); !errors.Is(err, dht.ErrMalformed) {
+		t.Errorf("an answer of another kind: %v", err)
+	}
+	if _, err := n.sampledBy(ask, dht.Result{Err: dht.ErrTimeout}); !errors.Is(err, dht.ErrTimeout) {
+		t.Errorf("no answer: %v", err)
+	}
+}
+
+func TestTheNearestCandidateWins(t *testing.T) {
+	var best candidate
+	for _, c := range []struct {
+		ref  uint32
+		rtt  time.Duration
+		want uint32
+	}{{1, 80, 1}, {2, 71, 1}, {3, 69, 3}, {4, 200, 3}, {5, 10, 5}} {
+		best.consider(dht.Peer{Ref: c.ref}, c.rtt*time.Millisecond)
+		if best.Ref != c.want {
+			t.Errorf("after peer %d with %d ms the best is %d, want %d", c.ref, c.rtt, best.Ref, c.want)
 		}
 	}
 }
