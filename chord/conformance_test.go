@@ -9,6 +9,8 @@ import (
 	"dyschord/dht/lookup"
 )
 
+// Recursive lookups are tried with fingers chosen by round trips, which says the same of
+// either as all four combinations would.
 func TestConformance(t *testing.T) {
 	dhttest.TestOverlay(t, dhttest.Options{
 		New: func(v dhttest.Variant) (dht.Factory, error) {
@@ -16,7 +18,7 @@ func TestConformance(t *testing.T) {
 			if v.Recursive {
 				style = lookup.Recursive
 			}
-			return chord.Factory(chord.Config{Space: v.Space, Successors: v.Neighbours, Lookup: lookup.Config{Style: style}})
+			return chord.Factory(chord.Config{Space: v.Space, Successors: v.Neighbours, Proximity: v.Recursive, Lookup: lookup.Config{Style: style}})
 		},
 		Oracle:     dht.Successors,
 		MaxHops:    func(int) int { return 8 },
