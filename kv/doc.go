@@ -116,7 +116,7 @@
 // not waited for, records that rot. No invariant is broken, and each of some forty
 // guards, left out, breaks one. Its doc.go says what the invariants are, which function
 // here is which step there, how many states there were, and what is not modelled: the
-// windows of requests tried again, full disks, and liveness, which are left to the
+// bounds of the window of requests, full disks, and liveness, which are left to the
 // simulator and the tests of this package.
 //
 //	go test ./internal/kvmodel                      half a minute of one core

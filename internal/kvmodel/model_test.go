@@ -13,6 +13,13 @@ const testLimit = 2_000_000 // states; far more than any scope below has
 // long says whether there is time for what takes more than a second or two.
 func long() bool { return !testing.Short() && !raceEnabled }
 
+// short leaves a test out where its one goroutine is watched for races.
+func short(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine, and twenty times slower")
+	}
+}
+
 func check(t *testing.T, m *model) outcome[world] {
 	t.Helper()
 	if err := m.validate(); err != nil {
@@ -34,7 +41,7 @@ func check(t *testing.T, m *model) outcome[world] {
 func TestTheProtocolAsBuilt(t *testing.T) {
 	fired, done := map[kind]int{}, 0
 	for _, s := range studies() {
-		if s.large && !long() {
+		if s.large && !long() || raceEnabled && done > 0 {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
@@ -83,6 +90,7 @@ func TestRandomWalksFindWhatIsWrong(t *testing.T) {
 // Without any departure, and with each alone, the protocol holds as well. Each makes a
 // difference within its scope, or exploring it would prove nothing.
 func TestTheDeparturesOneByOne(t *testing.T) {
+	short(t)
 	grown := scope{nodes: 3, genesis: 1, sizes: []int{3}, epochs: 2, proposals: 1, writes: 2, keys: "aa"}
 	for _, c := range []struct {
 		name  string
@@ -113,7 +121,7 @@ func TestEveryWrongGuardIsCaught(t *testing.T) {
 	seen := map[guard]bool{}
 	for _, g := range wrongGuards() {
 		seen[g.guard] = true
-		if g.far() && !long() {
+		if g.far() && !long() || raceEnabled && g.scope.proposals+g.scope.writes > 2 {
 			continue
 		}
 		m := &model{scope: g.scope, departures: asBuilt(), without: g.guard}
@@ -136,6 +144,7 @@ func TestEveryWrongGuardIsCaught(t *testing.T) {
 // The bounds within which a wrong guard shows must be clean with it in place, or the
 // guard proves nothing.
 func TestTheScopesOfWrongGuardsAreClean(t *testing.T) {
+	short(t)
 	var done []string
 	for _, g := range wrongGuards() {
 		key := fmt.Sprint(g.scope)
@@ -162,6 +171,7 @@ func (s *seeker) broken(w *world) string {
 
 // Nothing can go wrong where nothing happens: states that must be reachable.
 func TestTheModelGetsThere(t *testing.T) {
+	short(t)
 	growing := scope{nodes: 3, genesis: 1, sizes: []int{1, 3}, epochs: 3, proposals: 2, writes: 2, keys: "aa"}
 	for _, c := range []struct {
 		name  string
