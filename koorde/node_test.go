@@ -120,6 +120,19 @@ func TestJoinBorrowsPointers(t *testing.T) {
 	}
 }
 
+// A crowd of ten times as many nodes joins at once: it gets in, and two minutes later
+// its pointers are right, though all that it could borrow was soon in the wrong place.
+func TestCrowdJoinsAtOnce(t *testing.T) {
+	c := cluster(t, simnet.Config{Seed: 9}, koorde.Config{})
+	c.Prefill(30)
+	for i := range 300 {
+		c.Add(c.Members[i%30], c.Members[(i+11)%30])
+	}
+	c.Converge(2 * time.Minute)
+	c.Run(2*time.Minute, nil)
+	expectPerfect(t, c, "the crowd")
+}
+
 // A quiet ring costs a node about one request per second, its pointers' upkeep
 // included.
 func TestQuietRingIsCheap(t *testing.T) {
