@@ -42,8 +42,8 @@
 //     waits for other nodes ends when its caller notices that the connection is lost
 //     ([Config].Notice), or at a ceiling.
 //   - The bounds on requests in flight and on replies owed, which end with ErrBusy.
-//   - The size of messages on the real wire ([Config].Bytes), and with
-//     [Config].CheckCodec the wire itself.
+//   - The size of messages on the real wire ([Config].Bytes), the identifiers they
+//     carry ([Config].Identifiers), and with [Config].CheckCodec the wire itself.
 //
 // # What is not
 //
