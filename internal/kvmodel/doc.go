@@ -37,8 +37,8 @@
 // or a run, and what it applied is on the disk when it says so. Promises, values,
 // installations and reports of copies are told after the fsync, so they are one step
 // with it: a crash in between is a crash before. With lazy, what a node heard, copied
-// or indexed can be lost in a crash as well, until the next fsync. A crash is a power
-// cut and a restart at once; a node that is down is one that takes no steps.
+// or indexed can be lost in a crash as well, and any prefix of it may remain. A crash is
+// a power cut and a restart at once; a node that is down is one that takes no steps.
 //
 // # Steps and the functions of package kv
 //
@@ -62,6 +62,7 @@
 //	install                                  learn.go: install, begin; write.go: takeLead
 //	sweep                                    upkeep.go: sweep, inForce, release
 //	reading, answer                          read.go: get, round, onConfirm, answer
+//	sync                                     disk.go: sync
 //	restart                                  node.go: load
 //	rot, notice                              upkeep.go: damaged
 //
@@ -122,8 +123,7 @@
 // Several slots; more than four nodes, three writes, two keys, four epochs and four
 // proposals. Bounds of the window of requests; conditions; deletes (a delete is a
 // write). Full and failing disks. Liveness: who proposes when, time-outs, back-off; the
-// model says what cannot happen, not that something will. Batches that a crash parts:
-// of what was not waited for, all is lost or nothing. Overlays, leaving, placement.
+// model says what cannot happen, not that something will. Overlays, leaving, placement.
 // Bytes, bounds and malformed messages. One read is in progress at a time.
 //
 // # What was found

@@ -1,5 +1,15 @@
 package main
 
+// sync: what was written reaches the disk before anybody waits for it, so that a crash
+// leaves any prefix of what is written one thing after the other.
+func (m *model) sync(w *world, n int, out func(step, *world)) {
+	if m.lazy && w.nodes[n].mem != w.nodes[n].disk {
+		v := *w
+		v.nodes[n].disk = v.nodes[n].mem
+		out(step{kind: synced, node: n}, &v)
+	}
+}
+
 // crash: a power cut and a restart. What was not waited for is lost, or is not; what
 // was in memory is.
 func (m *model) crash(w *world, n int, out func(step, *world)) {

@@ -80,6 +80,7 @@ func (m *model) next(w *world, out func(step, *world)) {
 		m.copies(w, n, out)
 		m.propose(w, n, out)
 		m.sweep(w, n, out)
+		m.sync(w, n, out)
 		m.crash(w, n, out)
 		m.rot(w, n, out)
 	}

@@ -40,6 +40,7 @@ const (
 	readBegan
 	confirmed
 	answeredRead
+	synced
 	crashed
 	crashedLate
 	rotted
@@ -80,6 +81,7 @@ var sentences = [kinds]string{
 	readBegan:      "a read begins at {n}",
 	confirmed:      "{n} confirms epoch {e} to {p}",
 	answeredRead:   "{n} answers the read from its index at version {v}",
+	synced:         "what {n} has written so far is on its disk",
 	crashed:        "{n} crashes, loses what it had not waited for, and comes back",
 	crashedLate:    "{n} crashes, and comes back with all it had written",
 	rotted:         "at {n} the record of version {v} rots",
