@@ -187,8 +187,9 @@ func TestTrafficIsDividedByPurpose(t *testing.T) {
 	if got := busy.Traffic.Lookup.Messages; math.Abs(got-want) > 0.1*want || busy.Traffic.Lookup.Bytes < 100 {
 		t.Errorf("a lookup every two seconds: %.2f messages of lookups per node and second, want about %.2f; %+v", got, want, busy.Traffic)
 	}
-	// Without lookups nearly all is reads of a successor's predecessor and list of 8.
-	if m := idle.Traffic.Maintenance; m.Identifiers < 3*m.Messages || m.Identifiers > 4.5*m.Messages || m.P2PSim() != 20*m.Messages+4*m.Identifiers {
+	// Without lookups nearly all is reads of a successor's predecessor and list of 8, which
+	// is 9 identifiers for two messages, and confirmed fingers, a few more.
+	if m := idle.Traffic.Maintenance; m.Identifiers < 4*m.Messages || m.Identifiers > 5*m.Messages || m.P2PSim() != 20*m.Messages+4*m.Identifiers {
 		t.Errorf("%.2f identifiers in %.2f messages per node and second; in p2psim's bytes %.1f", m.Identifiers, m.Messages, m.P2PSim())
 	}
 	if a, b := idle.Traffic.Maintenance.Messages, busy.Traffic.Maintenance.Messages; math.Abs(a-b) > 0.15*a {
