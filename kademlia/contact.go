@@ -87,9 +87,9 @@ func (n *Node) meet(ctx context.Context, list []dht.Peer) {
 		switch verdict(res) {
 		case alive:
 			n.answered(res.From, res.RTT)
-		case gone, silent:
+		case silent:
 			n.bury(res.To)
-		case unclear:
+		case gone, unclear: // it is on its way in, perhaps, and will ask again
 		}
 	}
 	for _, p := range list {

@@ -131,6 +131,7 @@ func TestHearsayIsNotBelieved(t *testing.T) {
 func TestTheDeadAreNotBelievedAgain(t *testing.T) {
 	w := perfect(t, Config{Interval: time.Minute}, 0x10, 0x20)
 	dead := w.PrefillID(0x30).Peer()
+	w.Crash(w.member(0x30))
 	n := w.node(0x10)
 	named := func() int {
 		said := &nearby{Peers: []dht.Peer{dead}}

@@ -33,7 +33,7 @@
 //	§4.2 accelerated lookups (b bits per step)   none: see below
 //	[S] §4.2 sibling list                        table.siblings, reach, covers
 //
-// testdata replays the paper's figures and rules, command by command: TestPaper.
+// testdata/paper replays the paper's figures and rules, command by command: TestPaper.
 //
 // # The table
 //

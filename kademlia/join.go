@@ -15,9 +15,14 @@ func (n *Node) Join(ctx context.Context, seeds ...dht.Peer) error {
 	if n.member {
 		return nil
 	}
-	// What an earlier membership has left says nothing of this one.
+	// What an earlier membership has left says nothing of this one, but for its seeds:
+	// a node that founds because none of them has answered looks for them later.
 	n.table = newTable(n.cfg, n.env.Self())
-	n.contacts = contacts{seeds: slices.Clone(seeds[:min(len(seeds), maxSeeds)])}
+	kept := n.seeds
+	if len(seeds) > 0 {
+		kept = slices.Clone(seeds[:min(len(seeds), maxSeeds)])
+	}
+	n.contacts = contacts{seeds: kept}
 	if len(seeds) == 0 {
 		n.found()
 		return nil
@@ -63,7 +68,9 @@ func (n *Node) joinVia(ctx context.Context, seed dht.Peer) error {
 	}
 	n.member = true
 	n.start()
+	n.agreed, n.introducing = 0, true
 	n.introduce(ctx)
+	n.introducing = false
 	return nil
 }
 

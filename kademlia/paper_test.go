@@ -35,7 +35,7 @@ import (
 //	lookup 11100 from=00110         the way of a lookup, and why each hop was taken
 //	near 11100 n=3 from=00110       what a node says from memory, and whether it is sure
 func TestPaper(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/paper", func(t *testing.T, path string) {
 		s := &stage{}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			s.d = d

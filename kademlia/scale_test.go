@@ -57,9 +57,10 @@ func BenchmarkUpkeep(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			before := heap()
+			before, began := heap(), time.Now()
 			c := dhttest.NewCluster(b, simnet.Config{Seed: 1}, factory, dht.Closest)
 			c.Prefill(n)
+			built := time.Since(began)
 			c.Net.RunFor(5 * time.Second)
 			events := c.Net.Stats().Events
 			b.ResetTimer()
@@ -74,6 +75,7 @@ func BenchmarkUpkeep(b *testing.B) {
 			b.StopTimer()
 			b.ReportMetric(float64(c.Net.Stats().Events-events)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64(heap()-before)/float64(n), "bytes/node")
+			b.ReportMetric(built.Seconds(), "s/build")
 		})
 	}
 }

@@ -26,7 +26,7 @@ type table struct {
 	siblings []dht.Peer
 	buckets  []bucket
 	spare    []dht.Peer // oldest first
-	cover    int        // what reach was after the latest change; less once confirmed
+	cover    int        // what reach was after the latest change; less once confirmed; at first nothing
 	// rtts holds the round trips to the peers of buckets; nil without Proximity.
 	rtts map[uint32]time.Duration
 }
@@ -38,7 +38,7 @@ type bucket []dht.Peer
 const maxSpare = 4
 
 func newTable(cfg *settings, self dht.Peer) table {
-	t := table{cfg: cfg, self: self}
+	t := table{cfg: cfg, self: self, cover: int(cfg.Space.Width())}
 	if cfg.Proximity {
 		t.rtts = map[uint32]time.Duration{}
 	}

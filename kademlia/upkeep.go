@@ -15,6 +15,9 @@ type upkeep struct {
 	sinceRefresh int // rounds since the last refresh
 	sinceHeal    int // rounds since the last probe of a lost peer
 	healing      bool
+	meetingNamed bool // strangers that others have named are being pinged
+	refreshing   bool
+	introducing  bool // this node has just come, and asks all siblings
 }
 
 const (
@@ -53,7 +56,7 @@ func (n *Node) checkSiblings(ctx context.Context) {
 		requests[i] = request{n.table.siblings[n.turn%count], n.question()}
 	}
 	n.exchange(ctx, requests)
-	if n.agreed >= len(n.table.siblings) {
+	if n.agreed >= len(n.table.siblings) && !n.introducing {
 		n.table.confirm()
 	}
 }
