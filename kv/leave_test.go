@@ -103,3 +103,32 @@ func TestLeaveHandsEverythingOver(t *testing.T) {
 		}
 	})
 }
+
+// Two of three nodes are left on purpose: long afterwards, when they remember the third
+// only as one of those they once knew, nothing is missing.
+func TestWhoLeftIsNotMissed(t *testing.T) {
+	onEach(t, func(t *testing.T, overlay option) {
+		c := grow(t, 171, 3, overlay)
+		m := c.members[1]
+		var err error
+		m.await(func(ctx context.Context) { err = errors.Join(m.kv.Leave(ctx), m.overlay.Leave(ctx)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.gone = true
+		m.crash()
+		for range 10 {
+			c.net.RunFor(time.Minute)
+			if s := c.members[0].survey(); s.UnderReplicated != 0 || !s.Complete || len(s.Members) != 2 {
+				t.Errorf("%s: a survey finds %d slots short of copies, complete: %v, members %+v", c.net.Now(), s.UnderReplicated, s.Complete, s.Members)
+			}
+			for _, left := range c.live() {
+				for _, s := range left.kv.Slots() {
+					if s.Short {
+						t.Errorf("%s: %s says that slot %d lacks copies", c.net.Now(), left.sim, s.Slot)
+					}
+				}
+			}
+		}
+	})
+}

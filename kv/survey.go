@@ -120,7 +120,8 @@ func (n *Node) countStaying() int {
 			add(p.Peer)
 		}
 	}
-	for p := range n.overlay.Peers() {
+	near, _ := n.overlay.Near(n.self().ID, n.cfg.Replicas) // and not all it knows: it remembers the dead
+	for _, p := range near {
 		add(p)
 	}
 	return len(staying)

@@ -73,6 +73,26 @@ func TestSurveySaysWhatIsWrong(t *testing.T) {
 	})
 }
 
+// Each node knows few others and most slots are elsewhere; a survey from any of them
+// finds all.
+func TestSurveyFindsEverybody(t *testing.T) {
+	for _, algorithm := range algorithms(t) {
+		t.Run(algorithm, func(t *testing.T) {
+			t.Parallel()
+			const nodes = 24
+			c := grow(t, 307, nodes, configured(t, algorithm, narrow(3)), withConfig(Config{Slots: 32}))
+			c.until(t, time.Minute, c.every(time.Second, func() bool { return len(c.live()) == nodes && c.placed() }))
+			for i := 0; i < nodes; i += 5 {
+				m := c.members[i]
+				s := m.survey()
+				if !s.Complete || len(s.Members) != nodes || len(s.Slots) != 32 {
+					t.Errorf("%s finds %d of %d members, complete: %v, slots %v", m.sim, len(s.Members), nodes, s.Complete, s.healths())
+				}
+			}
+		})
+	}
+}
+
 func TestConfigsThatAreRefused(t *testing.T) {
 	for want, cfg := range map[string]Config{
 		"slots is 100":      {Slots: 100},
