@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"runtime/debug"
@@ -16,7 +17,7 @@ type coro struct {
 
 	env        *env // whose activity it runs; nil while it is in the pool
 	name       string
-	run        func(*coro)
+	body       body
 	prev, next *coro // among the activities of env
 
 	parked  bool // waits for a wake
@@ -30,16 +31,24 @@ type coro struct {
 	waitSeq *coro    // next among those waiting on the same signal
 }
 
+// body is what an activity of e does.
+type body interface{ run(e *env) }
+
+// task is the body of an activity that Go starts.
+type task func(context.Context)
+
+func (t task) run(e *env) { t(&e.root) }
+
 // errKilled unwinds the activities of a node that crashed. It is never seen by
 // protocol code.
 var errKilled = errors.New("simnet: the node crashed")
 
 // spawn makes an activity of e and puts it at the end of the ready queue.
-func (n *Net) spawn(e *env, name string, run func(*coro)) {
-	n.ready.push(n.attach(e, name, run))
+func (n *Net) spawn(e *env, name string, b body) {
+	n.ready.push(n.attach(e, name, b))
 }
 
-func (n *Net) attach(e *env, name string, run func(*coro)) *coro {
+func (n *Net) attach(e *env, name string, b body) *coro {
 	var c *coro
 	if k := len(n.pool); k > 0 {
 		c = n.pool[k-1]
@@ -48,7 +57,7 @@ func (n *Net) attach(e *env, name string, run func(*coro)) *coro {
 		c = &coro{net: n}
 		c.resume, c.stop = iter.Pull(c.loop)
 	}
-	c.env, c.name, c.run = e, name, run
+	c.env, c.name, c.body = e, name, b
 	c.next = e.coros
 	if e.coros != nil {
 		e.coros.prev = c
@@ -78,7 +87,7 @@ func (c *coro) activity() {
 		c.detach()
 	}()
 	if !c.env.dead {
-		c.run(c)
+		c.body.run(c.env)
 	}
 }
 

@@ -146,7 +146,7 @@ func (e *env) Go(name string, f func(context.Context)) {
 	if e.dead {
 		return
 	}
-	e.net.spawn(e, name, func(*coro) { f(&e.root) })
+	e.net.spawn(e, name, task(f))
 }
 
 // Every starts periodic work. Between runs it is one small value and one event.
@@ -181,11 +181,10 @@ func (p *periodic) fire(uint64) {
 		return
 	}
 	e.net.note(tick, e.node, nil, p.name, 0)
-	e.net.enter(e.net.attach(e, p.name, p.run))
+	e.net.enter(e.net.attach(e, p.name, p))
 }
 
-func (p *periodic) run(*coro) {
-	e := p.env
+func (p *periodic) run(e *env) {
 	p.f(&e.root)
 	if p.off(0) {
 		return
