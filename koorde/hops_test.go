@@ -15,7 +15,7 @@ import (
 )
 
 // static is the hops of lookups in perfect rings of n nodes, one per node and at most
-// so many per seed; every one must find the owner.
+// so many per seed; every one must find the owner. Each width has identifiers of its own.
 func static(t testing.TB, cfg koorde.Config, n, perSeed, seeds int) (mean, p99 float64) {
 	t.Helper()
 	cfg.Stabilize = time.Hour // nothing changes
@@ -26,7 +26,7 @@ func static(t testing.TB, cfg koorde.Config, n, perSeed, seeds int) (mean, p99 f
 	var hops []int
 	sum := 0
 	for seed := range seeds {
-		c := dhttest.NewCluster(t, simnet.Config{Seed: uint64(seed) + 1, Space: cfg.Space}, factory, dht.Successors)
+		c := dhttest.NewCluster(t, simnet.Config{Seed: uint64(seed + 1 + 100*cfg.Space.Bits), Space: cfg.Space}, factory, dht.Successors)
 		c.Prefill(n)
 		members := peersOf(c)
 		for i, m := range c.Members[:min(n, perSeed)] {

@@ -34,7 +34,7 @@ func Factory(cfg Config) (dht.Factory, error) {
 	return func(env dht.Env) dht.Overlay {
 		n := &Node{env: env, cfg: set}
 		n.ring = ring.New(env, (*host)(n), set.ring)
-		n.lookups = lookup.New(env, (*router)(n), set.lookup)
+		n.lookups = lookup.New(env, (*router)(n), set.space, set.lookup)
 		return n
 	}, nil
 }
@@ -104,9 +104,6 @@ func (n *Node) Lookup(ctx context.Context, key dht.ID, count int) (dht.Route, er
 func (n *Node) find(ctx context.Context, key dht.ID, count int) (dht.Route, error) {
 	if !n.ring.Member() {
 		return dht.Route{Key: key}, fmt.Errorf("koorde: lookup %s before joining: %w", key, dht.ErrNoRoute)
-	}
-	if !n.cfg.space.Contains(key) {
-		return dht.Route{Key: key}, fmt.Errorf("koorde: lookup %s: not in a space of %d bits: %w", key, n.cfg.space.Width(), dht.ErrMalformed)
 	}
 	route, err := n.lookups.Lookup(ctx, key, count)
 	if err != nil {

@@ -18,6 +18,11 @@
 //	rectify (notified)        rectify, rectifyIfDead
 //	fail                      lose, on a verdict of ask
 //
+// What an overlay builds on it: [Ring.Start] runs its upkeep with the ring's, [Pace] says
+// when to look after its own table, [Ring.Stretch] reads a distant part of the ring,
+// [Ring.Near] and [Ring.Suspect] take its table into account, [Ring.Sections] shows the
+// ring's part of it.
+//
 // # What holds
 //
 // The invariant: every member has a live successor in its list, and at least r+1
