@@ -51,7 +51,7 @@ func New(env dht.Env, cfg Config) (*Node, error) {
 func newNode(env dht.Env, set *settings) *Node {
 	n := &Node{env: env, cfg: set}
 	n.ring = ring.New(env, (*host)(n), set.ring)
-	n.lookups = lookup.New(env, (*router)(n), set.lookup)
+	n.lookups = lookup.New(env, (*router)(n), set.space, set.lookup)
 	return n
 }
 
@@ -117,9 +117,6 @@ func (n *Node) Lookup(ctx context.Context, key dht.ID, count int) (dht.Route, er
 func (n *Node) find(ctx context.Context, key dht.ID, count int) (dht.Route, error) {
 	if !n.ring.Member() {
 		return dht.Route{Key: key}, fmt.Errorf("chord: lookup %s before joining: %w", key, dht.ErrNoRoute)
-	}
-	if !n.cfg.space.Contains(key) {
-		return dht.Route{Key: key}, fmt.Errorf("chord: lookup %s: not in a space of %d bits: %w", key, n.cfg.space.Width(), dht.ErrMalformed)
 	}
 	route, err := n.lookups.Lookup(ctx, key, count)
 	if err != nil {

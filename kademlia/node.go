@@ -48,7 +48,7 @@ func New(env dht.Env, cfg Config) (*Node, error) {
 
 func newNode(env dht.Env, set *settings) *Node {
 	n := &Node{env: env, cfg: set, table: newTable(set, env.Self())}
-	n.lookups = lookup.New(env, (*router)(n), set.lookup)
+	n.lookups = lookup.New(env, (*router)(n), set.Space, set.lookup)
 	return n
 }
 
@@ -94,9 +94,6 @@ func (n *Node) Lookup(ctx context.Context, key dht.ID, count int) (dht.Route, er
 func (n *Node) look(ctx context.Context, key dht.ID, count int) (dht.Route, error) {
 	if !n.member {
 		return dht.Route{Key: key}, fmt.Errorf("kademlia: lookup %s before joining: %w", key, dht.ErrNoRoute)
-	}
-	if !n.cfg.Space.Contains(key) {
-		return dht.Route{Key: key}, fmt.Errorf("kademlia: lookup %s: not in a space of %d bits: %w", key, n.cfg.Space.Width(), dht.ErrMalformed)
 	}
 	route, err := n.lookups.Lookup(ctx, key, count)
 	if err != nil {

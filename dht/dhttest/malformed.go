@@ -2,6 +2,7 @@ package dhttest
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"reflect"
@@ -14,12 +15,18 @@ import (
 
 // malformed: a node that holds to no rule sends random messages of every kind, and
 // answers requests with random replies. Nobody may panic, and when it has gone
-// everything is right.
+// everything is right. In a narrow space, half of the identifiers it sends are outside.
 func (s *suite) malformed(t *testing.T) {
-	c := s.grown(t, simnet.Config{Seed: 100}, 12)
+	for _, bits := range []int{dht.MaxBits, 64} {
+		t.Run(fmt.Sprint(bits), func(t *testing.T) { s.attacked(t, dht.Space{Bits: bits}) })
+	}
+}
+
+func (s *suite) attacked(t *testing.T, space dht.Space) {
+	c := s.grown(t, simnet.Config{Seed: 100, Space: space}, 12)
 	var villain *rogue
 	node := c.Net.Add(func(env dht.Env) []dht.Service {
-		villain = &rogue{env: env, rand: env.Rand(), kinds: c.Members[0].Overlay.Kinds(), peers: peers(c.Live())}
+		villain = &rogue{env: env, space: space, rand: env.Rand(), kinds: c.Members[0].Overlay.Kinds(), peers: peers(c.Live())}
 		villain.peers = append(villain.peers, env.Self(), dht.Peer{})
 		return []dht.Service{villain}
 	})
@@ -38,6 +45,7 @@ func (s *suite) malformed(t *testing.T) {
 // rogue is a service that knows the messages and nothing else.
 type rogue struct {
 	env            dht.Env
+	space          dht.Space
 	rand           *rand.Rand
 	kinds          []dht.Kind
 	peers          []dht.Peer
@@ -93,7 +101,11 @@ func (g *rogue) message() dht.Message {
 func (g *rogue) fill(v reflect.Value) {
 	switch v.Interface().(type) {
 	case dht.ID:
-		v.Set(reflect.ValueOf(dht.NewID(g.rand.Uint64(), g.rand.Uint64())))
+		id := dht.NewID(g.rand.Uint64(), g.rand.Uint64())
+		if g.rand.IntN(2) == 0 {
+			id = g.space.Trim(id)
+		}
+		v.Set(reflect.ValueOf(id))
 		return
 	case dht.Peer:
 		v.Set(reflect.ValueOf(g.peers[g.rand.IntN(len(g.peers))]))

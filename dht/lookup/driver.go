@@ -12,20 +12,23 @@ import (
 type Driver[S comparable] struct {
 	env        dht.Env
 	router     Router[S]
+	space      dht.Space
 	cfg        *Config
 	pending    []*pending // own recursive lookups under way
 	forwarding int        // activities that forward for others
 }
 
-// New returns a driver. cfg comes from [Config.Resolve].
-func New[S comparable](env dht.Env, router Router[S], cfg *Config) *Driver[S] {
-	return &Driver[S]{env: env, router: router, cfg: cfg}
+// New returns a driver. The router sees keys of space only, whatever others ask for.
+// cfg comes from [Config.Resolve].
+func New[S comparable](env dht.Env, router Router[S], space dht.Space, cfg *Config) *Driver[S] {
+	return &Driver[S]{env: env, router: router, space: space, cfg: cfg}
 }
 
 // Lookup finds up to n live owners of key, best first, in the style of the
 // configuration. It fails with ErrTimeout when Config.Timeout has passed, with
-// ErrNoRoute when nobody is left to ask, and with ctx's error when ctx ends. The
-// Route is filled as far as the lookup went, owners that had answered included.
+// ErrNoRoute when nobody is left to ask, with ErrMalformed when key is not in the
+// space, and with ctx's error when ctx ends. The Route is filled as far as the lookup
+// went, owners that had answered included.
 func (d *Driver[S]) Lookup(ctx context.Context, key dht.ID, n int) (dht.Route, error) {
 	return d.timed(ctx, nil, key, n)
 }
@@ -41,6 +44,9 @@ func (d *Driver[S]) Via(ctx context.Context, seed dht.Peer, key dht.ID, n int) (
 func (d *Driver[S]) timed(ctx context.Context, seed *dht.Peer, key dht.ID, n int) (dht.Route, error) {
 	if n < 1 || n > dht.MaxOwners {
 		return dht.Route{Key: key}, fmt.Errorf("lookup %s: %d owners wanted: 1 to %d is allowed", key, n, dht.MaxOwners)
+	}
+	if err := d.inSpace(key); err != nil {
+		return dht.Route{Key: key}, err
 	}
 	var s search[S]
 	s.init(d, key, n)
@@ -76,7 +82,7 @@ func (d *Driver[S]) timed(ctx context.Context, seed *dht.Peer, key dht.ID, n int
 func (d *Driver[S]) Handle(req dht.Message, r dht.Reply) bool {
 	switch m := req.(type) {
 	case *find[S]:
-		if err := m.validate(); err != nil {
+		if err := d.check(m); err != nil {
 			r.Send(nil, err)
 			return true
 		}
@@ -94,6 +100,21 @@ func (d *Driver[S]) Handle(req dht.Message, r dht.Reply) bool {
 		return false
 	}
 	return true
+}
+
+// check says what is wrong with a question, from whomever, if anything.
+func (d *Driver[S]) check(m *find[S]) error {
+	if err := m.validate(); err != nil {
+		return err
+	}
+	return d.inSpace(m.Key)
+}
+
+func (d *Driver[S]) inSpace(key dht.ID) error {
+	if !d.space.Contains(key) {
+		return fmt.Errorf("lookup %s: not in a space of %d bits: %w", key, d.space.Width(), dht.ErrMalformed)
+	}
+	return nil
 }
 
 // ownerStep is an owner as a step, with the reason why namer names it.

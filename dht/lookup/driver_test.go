@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ type script struct {
 }
 
 func newScript(t *testing.T, k int, cfg Config) *script {
-	s := &script{t: t, net: newNet(t, dht.Space{Bits: 8})}
+	s := &script{t: t, net: newNet(t)}
 	for i := range k {
 		r := &scripted{}
 		h := addHost(t, s.net, uint64(10*i), r, cfg)
@@ -421,10 +422,12 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 	for i := range hops {
 		hops[i].Peer = self
 	}
-	good := find[none]{Key: key, N: 1}
+	good, outside := find[none]{Key: key, N: 1}, dht.NewID(0, 1<<16)
 	s.hosts[0].Await("send", time.Minute, func(ctx context.Context) {
 		for text, m := range map[string]dht.Message{
 			"no candidates wanted":   &find[none]{Key: key},
+			"key outside the space":  &find[none]{Key: outside, N: 1},
+			"forward of such a key":  &forward[none]{Find: find[none]{Key: outside, N: 1}, Origin: self},
 			"too many wanted":        &find[none]{Key: key, N: dht.MaxOwners + 1},
 			"unknown role":           &find[none]{Key: key, N: 1, Role: 9},
 			"forward without origin": &forward[none]{Find: good},
@@ -437,6 +440,9 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 			}
 		}
 	})
+	if _, err := s.hosts[0].lookup(t, outside.Lo(), 1); !errors.Is(err, dht.ErrMalformed) || !strings.Contains(err.Error(), "16 bits") {
+		t.Errorf("an own lookup outside the space: %v", err)
+	}
 	for text, m := range map[string]*found[none]{
 		"more steps than wanted":  {Steps: make([]Step[none], 3)},
 		"more owners than wanted": {Owners: s.peers(0, 1, 2, 1)}, // and the one that answers

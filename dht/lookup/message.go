@@ -165,9 +165,6 @@ func (m *forward[S]) validate() error {
 	if m.Origin.IsZero() {
 		return fmt.Errorf("lookup: forward without an origin: %w", dht.ErrMalformed)
 	}
-	if err := m.Find.validate(); err != nil {
-		return err
-	}
 	return m.Trail.validate()
 }
 

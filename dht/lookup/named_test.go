@@ -85,5 +85,5 @@ func listen(t *testing.T, s *script, l *listener, cfg Config) {
 		t.Fatal(err)
 	}
 	l.self = s.hosts[0].Peer()
-	s.hosts[0].driver = New[none](s.hosts[0].driver.env, l, resolved)
+	s.hosts[0].driver = New[none](s.hosts[0].driver.env, l, space, resolved)
 }

@@ -98,7 +98,11 @@ func (s *search[S]) adopt(end *arrived) {
 // handleForward acknowledges and goes on in an activity: nobody waits for the rest
 // of the way.
 func (d *Driver[S]) handleForward(m *forward[S], r dht.Reply) {
-	if err := m.validate(); err != nil {
+	err := m.validate()
+	if err == nil {
+		err = d.check(&m.Find)
+	}
+	if err != nil {
 		r.Send(nil, err)
 		return
 	}

@@ -59,7 +59,7 @@ func TestSettlesOnClosestLiveNodes(t *testing.T) {
 }
 
 func settlesOnClosest(t *testing.T, cfg Config) {
-	n := newNet(t, dht.Space{Bits: 16})
+	n := newNet(t)
 	rng := rand.New(rand.NewPCG(7, 7))
 	var hosts []*host[none]
 	var routers []*xor
@@ -187,7 +187,7 @@ func TestStateTravels(t *testing.T) {
 	for _, style := range []Style{Iterative, Recursive} {
 		t.Run(style.String(), func(t *testing.T) {
 			space := dht.Space{Bits: 8}
-			n := newNet(t, space)
+			n := newNet(t)
 			var hosts []*host[path]
 			var routers []*bruijn
 			var all []uint64

@@ -12,6 +12,9 @@ import (
 
 const ms = time.Millisecond
 
+// space is that of all hosts.
+var space = dht.Space{Bits: 16}
+
 // host is a node that runs lookups and nothing else.
 type host[S comparable] struct {
 	*simnet.Node
@@ -37,7 +40,7 @@ func (h *host[S]) Handle(_ dht.Peer, req dht.Message, r dht.Reply) {
 }
 
 // newNet makes a world with 10 ms each way, whose messages pass the codec.
-func newNet(t testing.TB, space dht.Space) *simnet.Net {
+func newNet(t testing.TB) *simnet.Net {
 	n := simnet.New(simnet.Config{Seed: 1, Space: space, Latency: simnet.Constant(10 * ms), CheckCodec: true})
 	t.Cleanup(n.Close)
 	return n
@@ -51,7 +54,7 @@ func addHost[S comparable](t testing.TB, n *simnet.Net, id uint64, router Router
 	}
 	h := &host[S]{}
 	h.Node = n.AddID(dht.NewID(0, id), func(env dht.Env) []dht.Service {
-		h.driver = New(env, router, resolved)
+		h.driver = New(env, router, space, resolved)
 		return []dht.Service{h}
 	})
 	return h

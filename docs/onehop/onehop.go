@@ -40,7 +40,7 @@ func Factory(cfg Config) (dht.Factory, error) {
 	}
 	return func(env dht.Env) dht.Overlay {
 		n := &Node{env: env, space: cfg.Space}
-		n.ring, n.lookups = ring.New(env, (*host)(n), upkeep), lookup.New(env, (*router)(n), policy)
+		n.ring, n.lookups = ring.New(env, (*host)(n), upkeep), lookup.New(env, (*router)(n), cfg.Space, policy)
 		return n
 	}, nil
 }
