@@ -198,7 +198,9 @@ func (n *Node) bury(p dht.Peer) {
 	n.unbury(p)
 	n.lost = append(n.lost, departed{p, n.env.Now()})
 	if len(n.lost) > maxLost {
-		n.lost = slices.Delete(n.lost, 0, 1)
+		// Not the oldest: behind a partition are those lost first, and deaths go on.
+		at := n.env.Rand().IntN(maxLost)
+		n.lost = slices.Delete(n.lost, at, at+1)
 	}
 }
 

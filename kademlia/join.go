@@ -92,7 +92,7 @@ func (n *Node) introduce(ctx context.Context) {
 		for i, p := range next {
 			requests[i] = request{p, n.question()}
 		}
-		n.exchange(ctx, requests)
+		n.meet(ctx, n.exchange(ctx, requests))
 	}
 	var requests []request
 	for i := range n.table.depth() {
@@ -100,7 +100,7 @@ func (n *Node) introduce(ctx context.Context) {
 			requests = append(requests, request{b[0], n.refreshment(i)})
 		}
 	}
-	n.exchange(ctx, requests)
+	n.meet(ctx, n.exchange(ctx, requests))
 }
 
 const (

@@ -2,6 +2,7 @@ package kademlia
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"dyschord/dht"
@@ -15,7 +16,6 @@ type upkeep struct {
 	sinceRefresh int // rounds since the last refresh
 	sinceHeal    int // rounds since the last probe of a lost peer
 	healing      bool
-	meetingNamed bool // strangers that others have named are being pinged
 	refreshing   bool
 	introducing  bool // this node has just come, and asks all siblings
 }
@@ -27,12 +27,16 @@ const (
 	strangersMeasured = 2
 )
 
-// round is one round of upkeep, run every Config.Interval.
+// round is one round of upkeep, run every Config.Interval. What may wait for strangers
+// goes on beside it, so that the siblings are checked in time.
 func (n *Node) round(ctx context.Context) {
 	n.checkSiblings(ctx)
-	if n.sinceRefresh++; n.sinceRefresh >= n.cfg.Refresh {
-		n.sinceRefresh = 0
-		n.refresh(ctx)
+	if n.sinceRefresh++; n.sinceRefresh >= n.cfg.Refresh && !n.refreshing {
+		n.sinceRefresh, n.refreshing = 0, true
+		n.env.Go("kademlia.refresh", func(ctx context.Context) {
+			defer func() { n.refreshing = false }()
+			n.refresh(ctx)
+		})
 	}
 	n.sinceHeal++
 	if alone := len(n.table.siblings) == 0; alone || n.sinceHeal >= n.cfg.HealEvery {
@@ -55,7 +59,9 @@ func (n *Node) checkSiblings(ctx context.Context) {
 		n.turn++
 		requests[i] = request{n.table.siblings[n.turn%count], n.question()}
 	}
-	n.exchange(ctx, requests)
+	if named := n.exchange(ctx, requests); len(named) > 0 {
+		n.env.Go("kademlia.meet", func(ctx context.Context) { n.meet(ctx, named) })
+	}
 	if n.agreed >= len(n.table.siblings) && !n.introducing {
 		n.table.confirm()
 	}
@@ -80,9 +86,9 @@ type request struct {
 	req *near
 }
 
-// exchange puts questions to peers, all at once, and takes in what they say: those
-// that were asked and those that they name, once these have answered as well.
-func (n *Node) exchange(ctx context.Context, requests []request) {
+// exchange puts questions to peers, all at once, and takes in those that answer. It
+// returns the strangers that they name: meet has to follow.
+func (n *Node) exchange(ctx context.Context, requests []request) []dht.Peer {
 	calls := n.env.Calls()
 	defer calls.Close()
 	for _, r := range requests {
@@ -96,9 +102,7 @@ func (n *Node) exchange(ctx context.Context, requests []request) {
 		}
 		named = append(named, n.learn(res)...)
 	}
-	if len(named) > 0 {
-		n.meet(ctx, named)
-	}
+	return named
 }
 
 // learn takes in the answer to a question. It returns the strangers whom it names.
@@ -147,7 +151,11 @@ func (n *Node) mourn(lost []dht.Peer) {
 
 // handleNear answers from the table.
 func (n *Node) handleNear(from dht.Peer, m *near, r dht.Reply) {
-	if err := m.validate(); err != nil {
+	err := m.validate()
+	if !n.cfg.Space.Contains(m.Target) {
+		err = fmt.Errorf("kademlia: near %s: not in a space of %d bits: %w", m.Target, n.cfg.Space.Width(), dht.ErrMalformed)
+	}
+	if err != nil {
 		r.Send(nil, err)
 		return
 	}
@@ -187,7 +195,7 @@ func (n *Node) refresh(ctx context.Context) {
 	i := n.bucketTurn % depth
 	n.bucketTurn = (i + 1) % depth
 	if b := n.table.bucket(i); len(b) > 0 {
-		n.exchange(ctx, []request{{b[0], n.refreshment(i)}})
+		n.meet(ctx, n.exchange(ctx, []request{{b[0], n.refreshment(i)}}))
 		return
 	}
 	route, err := n.look(ctx, n.inBucket(i), 1)
