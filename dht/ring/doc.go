@@ -63,7 +63,8 @@
 //     try it again (Suspect).
 //   - A node whose whole list dies at once, which the proof rules out, looks beyond the
 //     gap through a peer of the overlay's table and goes back from there along the
-//     predecessors (regain). Meanwhile it does not take itself for the whole ring.
+//     predecessors (regain). Meanwhile it does not take itself for the whole ring, and
+//     is sure of nothing, until its successor names it as the predecessor.
 //   - leave is a hint that saves the time-outs; nothing rests on it.
 //   - Partitions: two rings do not find each other by stabilizing. Seeds and the 32
 //     peers last lost are kept; one is probed in a while, this node's own identifier

@@ -68,7 +68,8 @@ func (r *Ring) propose(ctx context.Context, p dht.Peer) {
 // regain finds a way back for a node whose whole list has died at once. Nobody else
 // knows who comes next, since the lists of those before it end in the same gap. So it
 // looks beyond the gap, farther with each try, through somebody whom the overlay knows,
-// and goes back from there along the predecessors.
+// and goes back from there along the predecessors. The gap is closed when the successor
+// takes this node for its predecessor (adopt): the list begins too far away until then.
 func (r *Ring) regain(ctx context.Context) bool {
 	self, space := r.env.Self(), r.cfg.Space
 	after := func(id dht.ID) dht.ID { return space.Sub(id, self.ID) }

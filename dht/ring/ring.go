@@ -27,7 +27,7 @@ type Ring struct {
 	seeds    []dht.Peer
 	probing  []dht.Peer // being pinged after a suspicion
 	stop     func()     // ends the upkeep; nil while there is none
-	gap      dht.ID     // how far beyond this node the list reached when its last peer died; 0 if it has peers
+	gap      dht.ID     // how far the list reached when its last peer died, until the way back is found; else 0
 }
 
 const (
@@ -101,9 +101,13 @@ func (r *Ring) OwnersOf(id dht.ID, n int) []dht.Peer {
 	return list[:min(n, len(list))]
 }
 
-// Sure says whether Owners(id, n) rests on first-hand knowledge of the whole
-// stretch of the ring that the n owners lie on.
+// Sure says whether the lists of this node cover the whole stretch of the ring that the
+// n owners of id lie on. They are second-hand beyond the first successor, so the
+// answer is one to place copies by, and nothing that safety may rest on.
 func (r *Ring) Sure(id dht.ID, n int) bool {
+	if r.gap != (dht.ID{}) {
+		return false // who comes next is not known, whatever the list says
+	}
 	known := len(r.Owners(id, n))
 	return known == n || r.closed() && known == 1+len(r.succ)
 }

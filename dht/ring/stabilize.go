@@ -98,6 +98,9 @@ func (r *Ring) adopt(ctx context.Context, p dht.Peer) (place, outcome) {
 	if !r.known(st.at, st.Succ) {
 		r.replace(r.behind(st.at, st.Succ))
 	}
+	if st.Pred == r.env.Self() {
+		r.gap = dht.ID{} // the two ends of the gap know each other
+	}
 	return st, alive
 }
 
@@ -148,8 +151,10 @@ func (r *Ring) lose(p dht.Peer) {
 		r.setSuccessors(back)
 		r.fallback = nil
 	} else if list := without(r.succ, p); len(list) < len(r.succ) {
-		r.gap = r.cfg.Space.Sub(p.ID, r.env.Self().ID)
 		r.setSuccessors(list)
+		if len(list) == 0 {
+			r.gap = r.cfg.Space.Sub(p.ID, r.env.Self().ID)
+		}
 	}
 	if p.Same(r.env.Self()) {
 		return
@@ -158,7 +163,7 @@ func (r *Ring) lose(p dht.Peer) {
 	r.lost = lost[max(0, len(lost)-maxLost):]
 	r.env.Log().Warn("peer lost", "peer", p)
 	r.host.Lost(p)
-	if len(r.succ) > 0 || !r.knowsOthers() {
+	if len(r.succ) == 0 && !r.knowsOthers() {
 		r.gap = dht.ID{}
 	}
 }
