@@ -26,7 +26,7 @@ func (r *Ring) Join(ctx context.Context, seeds []dht.Peer) error {
 		return nil
 	}
 	// What an earlier membership has left says nothing of this one.
-	r.pred, r.fallback, r.lost = dht.Peer{}, nil, nil
+	r.pred, r.fallback, r.lost, r.gap = dht.Peer{}, nil, nil, dht.ID{}
 	r.setSuccessors(nil)
 	if len(seeds) == 0 {
 		r.member = true

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"dyschord/dht"
@@ -91,5 +92,32 @@ func TestDeathBeyondTheGap(t *testing.T) {
 	a.lose(w.members[110].Peer())
 	if owners, sure := a.Near(dht.NewID(0, 32), 1, nil); sure || list(owners) != "[100]" {
 		t.Errorf("%s are named, sure %v", list(owners), sure)
+	}
+}
+
+// A node that leaves while it looks for the way back, and founds a ring, is all of it.
+func TestGapDoesNotOutliveTheMembership(t *testing.T) {
+	w := perfect(t, 2, 10, 20, 30, 100)
+	a := w.members[10]
+	a.table = []dht.Peer{w.members[100].Peer()}
+	a.lose(w.members[20].Peer())
+	a.lose(w.members[30].Peer())
+	w.do(10, func(ctx context.Context) {
+		if err := errors.Join(a.Leave(ctx), a.Join(ctx, nil)); err != nil {
+			t.Error(err)
+		}
+	})
+	if id := dht.NewID(0, 50); !a.Owns(id) || !a.Sure(id, 1) {
+		t.Error("the founder does not own everything")
+	}
+}
+
+// When nobody is left who might be alive, there is no gap to look beyond.
+func TestLastOfTwoOwnsAll(t *testing.T) {
+	w := perfect(t, 2, 10, 20)
+	a := w.members[10]
+	a.lose(w.members[20].Peer())
+	if id := dht.NewID(0, 15); !a.Owns(id) || !a.Sure(id, 1) {
+		t.Error("the last node does not own everything at once")
 	}
 }
