@@ -182,8 +182,13 @@ func (r *Ring) behind(head dht.Peer, list []dht.Peer) []dht.Peer {
 
 // without is list less p: list itself if p is not in it, else a new one.
 func without(list []dht.Peer, p dht.Peer) []dht.Peer {
-	if !slices.ContainsFunc(list, p.Same) {
+	return less(list, p.Same)
+}
+
+// less is list less those that drop picks: list itself if it picks none, else a new one.
+func less(list []dht.Peer, drop func(dht.Peer) bool) []dht.Peer {
+	if !slices.ContainsFunc(list, drop) {
 		return list
 	}
-	return slices.DeleteFunc(slices.Clone(list), p.Same)
+	return slices.DeleteFunc(slices.Clone(list), drop)
 }

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"context"
+	"slices"
 
 	"dyschord/dht"
 )
@@ -143,14 +144,16 @@ func (r *Ring) notify(ctx context.Context, st place) {
 }
 
 // lose takes p for dead: it leaves the list, and is remembered in case that only a
-// partition hides it.
+// partition hides it. What is held of a later run of p, which has been heard of while
+// this one was being judged, stays. The overlay's table is cheap to mend: it loses both.
 func (r *Ring) lose(p dht.Peer) {
-	if back := without(r.fallback, p); len(back) > 0 && r.Successor() == p {
+	dead := func(q dht.Peer) bool { return q.Same(p) && q.Inc <= p.Inc }
+	if back := less(r.fallback, dead); len(back) > 0 && r.Successor() == p {
 		// The new successor died before it answered twice. Its list came from it
 		// alone; the one before is made of nodes that this node had known.
 		r.setSuccessors(back)
 		r.fallback = nil
-	} else if list := without(r.succ, p); len(list) < len(r.succ) {
+	} else if list := less(r.succ, dead); len(list) < len(r.succ) {
 		r.setSuccessors(list)
 		if len(list) == 0 {
 			r.gap = r.cfg.Space.Sub(p.ID, r.env.Self().ID)
@@ -159,11 +162,20 @@ func (r *Ring) lose(p dht.Peer) {
 	if p.Same(r.env.Self()) {
 		return
 	}
+	r.host.Lost(p)
+	if r.holdsLater(p) {
+		return
+	}
 	lost := append(without(r.lost, p), p)
 	r.lost = lost[max(0, len(lost)-maxLost):]
 	r.env.Log().Warn("peer lost", "peer", p)
-	r.host.Lost(p)
 	if len(r.succ) == 0 && !r.knowsOthers() {
 		r.gap = dht.ID{}
 	}
+}
+
+// holdsLater says whether a neighbour is a later run of p.
+func (r *Ring) holdsLater(p dht.Peer) bool {
+	later := func(q dht.Peer) bool { return q.Same(p) && q.Inc > p.Inc }
+	return later(r.pred) || slices.ContainsFunc(r.succ, later)
 }
