@@ -46,7 +46,8 @@ type Config struct {
 	// the messages. (Kademlia's paper has 3.)
 	Alpha int
 	// Redundancy is the number of candidates per answer, 1 to 32; default 8. They
-	// are used when better ones do not answer.
+	// are used when better ones do not answer. A lookup of n owners asks for more, half
+	// as many besides n (of n or of Redundancy, the greater), 32 at most.
 	Redundancy int
 	// Retries is how often a named owner that did not answer in time is asked again,
 	// and how often a recursive lookup that got lost is begun again; at most 5,
@@ -111,6 +112,12 @@ func (c Config) validate() error {
 		return fmt.Errorf("lookup.timeout %s: 100ms to 10m is allowed", c.Timeout)
 	}
 	return nil
+}
+
+// width is the number of candidates per answer to a lookup that wants n owners: some
+// more than n, since all may name the same, and some of these may be dead.
+func (c *Config) width(n int) int {
+	return max(c.Redundancy, min(n+max(n, c.Redundancy)/2, dht.MaxOwners))
 }
 
 // tries is how often a named owner is asked.

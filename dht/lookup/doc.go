@@ -15,6 +15,11 @@
 //     live have all answered. One that names itself when it is asked for the way has
 //     answered. So every owner in a [dht.Route] was alive a moment ago.
 //
+// All who are asked may name the same owners, and some of these be dead. So an answer
+// names more than n, half as many besides, but 32 at most: a lookup of more than 21
+// owners has less to fall back on, one of 32 nothing. It ends with those that live,
+// fewer than n.
+//
 // Chord and Koorde name owners when the key falls into a successor list. An
 // algorithm without such a moment, Kademlia, names its siblings as owners and
 // settles on the n closest that live. State of type S travels with every step:

@@ -66,7 +66,7 @@ const maxCandidates = 1024
 // init begins s, which is empty.
 func (s *search[S]) init(d *Driver[S], key dht.ID, n int) {
 	s.d, s.key, s.n = d, key, n
-	s.width = uint8(max(n, d.cfg.Redundancy))
+	s.width = uint8(d.cfg.width(n))
 	s.calls = d.env.Calls()
 	s.steps, s.owners = nobody, nobody
 	s.began = d.env.Now()
