@@ -105,10 +105,10 @@
 //
 // Success does not decay. Of 500 hosts with sessions of 20 minutes, half of them down,
 // and upkeep every 30 s, 99.98 % of the lookups are correct in the first hour and 99.98 %
-// in the tenth, in 3.0 moves (TestNoDecayUnderChurn). Under p2psim's workload, at its interval of 18 s,
-// all lookups of the measured hour were correct, in 0.53 s and for 10.4 bytes per node
-// and second as it counts them; its own Koorde had 99.6 %, 1.185 s and 17.3 bytes
-// (TestChurnOfP2PSim).
+// in the tenth, in 3.0 moves (TestNoDecayUnderChurn). Under p2psim's workload, at its
+// interval of 18 s, all lookups of the measured hour were correct, in 0.53 s and for 10.4
+// bytes per node and second as it counts them; its own Koorde had 99.6 %, 1.185 s and
+// 17.3 bytes (TestChurnOfP2PSim).
 //
 // After half of 1,000 nodes fail at once, all lookups are right from the 15th to the 44th
 // round of upkeep on (TestHalfOfTheNodesFail, four runs); the time-outs of dead neighbours
