@@ -31,7 +31,7 @@ var wordings = map[string]wording{
 	"kademlia": {
 		hops: []string{
 			`^bucket \d, shares \d bits? with the key$`,
-			`^one of the closest to the key: shares \d bits? with it; in the range of bucket \d$`,
+			`^one of the closest to the key\W+shares \d bits? with it\W+in the range of bucket \d$`,
 		},
 		also:     []string{`^sibling in the range of bucket \d, shares \d bits? with the key$`},
 		sections: []string{"^siblings$", "^buckets$", "^replacement cache$"},
