@@ -45,7 +45,9 @@ func (r *Ring) setPredecessor(n dht.Peer) {
 
 // Suspect hears that p did not answer somebody. It is pinged before it is believed, and
 // only if it is a neighbour or in the given table of the overlay: nobody can make this
-// node probe strangers.
+// node probe strangers. Where packets are lost a probe now and then fails that should
+// not, so they are few however many suspect: in an interval of Config.Stabilize at most
+// 8, one of a peer that is not dead, and none of a successor that has answered this node.
 func (r *Ring) Suspect(p dht.Peer, table ...dht.Peer) {
 	for _, list := range [][]dht.Peer{r.succ, table, {r.pred}} {
 		if i := slices.IndexFunc(list, p.Same); i >= 0 {
@@ -57,7 +59,9 @@ func (r *Ring) Suspect(p dht.Peer, table ...dht.Peer) {
 
 // probe pings p, which this node holds, and takes it for dead if it does not answer.
 func (r *Ring) probe(p dht.Peer) {
-	if !r.member || len(r.probing) == maxProbing || p.Same(r.env.Self()) || slices.ContainsFunc(r.probing, p.Same) {
+	if !r.member || p.Same(r.env.Self()) || r.answered && p.Same(r.Successor()) ||
+		len(r.probing)+len(r.cleared) >= maxProbing ||
+		slices.ContainsFunc(r.probing, p.Same) || slices.ContainsFunc(r.cleared, p.Same) {
 		return
 	}
 	r.probing = append(slices.Clone(r.probing), p)
@@ -66,7 +70,9 @@ func (r *Ring) probe(p dht.Peer) {
 		if r.probing = without(r.probing, p); len(r.probing) == 0 {
 			r.probing = nil
 		}
-		if verdict == gone && r.member {
+		if verdict != gone {
+			r.cleared = append(r.cleared, p)
+		} else if r.member {
 			r.bury(ctx, p)
 		}
 	})

@@ -18,6 +18,7 @@ type Ring struct {
 	stabilizing bool
 	rectifying  bool
 	healing     bool
+	answered    bool // the successor has, since the last round began
 
 	succ     []dht.Peer // clockwise, without this node; replaced, never edited
 	pred     dht.Peer
@@ -26,6 +27,7 @@ type Ring struct {
 	host     Host
 	seeds    []dht.Peer
 	probing  []dht.Peer // being pinged after a suspicion
+	cleared  []dht.Peer // have been since the last round began, and are not dead
 	stop     func()     // ends the upkeep; nil while there is none
 	gap      dht.ID     // how far the list reached when its last peer died, until the way back is found; else 0
 }
@@ -33,7 +35,7 @@ type Ring struct {
 const (
 	maxLost    = 32
 	maxSeeds   = 32
-	maxProbing = 8
+	maxProbing = 8 // in an interval
 )
 
 // New makes a ring of nobody. cfg comes from [Config.Resolve].
@@ -159,6 +161,7 @@ func (r *Ring) Peers(yield func(dht.Peer) bool) bool {
 // setSuccessors replaces the list. Whoever waits for a reply finds out by version.
 func (r *Ring) setSuccessors(list []dht.Peer) {
 	r.succ = list
+	r.answered = false
 	r.version++
 }
 

@@ -453,6 +453,52 @@ func TestSuspicionIsProbed(t *testing.T) {
 	w.expect(10, 50, 20, 40)
 }
 
+// However often they are suspected, peers that live are pinged once in an interval, the
+// successor that has just been read not at all, and not more than maxProbing of them.
+func TestSuspicionsAreFew(t *testing.T) {
+	ids := []uint64{10}
+	for i := range uint64(14) {
+		ids = append(ids, 20+10*i)
+	}
+	w := perfect(t, 14, ids...)
+	a := w.members[10]
+	storm := func(peers ...uint64) uint64 {
+		before := w.net.Stats().Requests
+		for range 20 {
+			w.do(10, func(context.Context) {
+				for _, id := range peers {
+					a.Suspect(w.members[id].Peer())
+				}
+			})
+			w.net.RunFor(50 * ms)
+		}
+		return w.net.Stats().Requests - before
+	}
+	w.do(10, a.Round)
+	if n := storm(20); n != 0 {
+		t.Errorf("the successor, which has answered, is asked %d times", n)
+	}
+	if n := storm(30, 40); n != 2 {
+		t.Errorf("two suspects are asked %d times in an interval", n)
+	}
+	w.do(10, a.Round)
+	if n := storm(ids[2:]...); n != maxProbing {
+		t.Errorf("%d suspects are asked %d times in an interval", len(ids)-2, n)
+	}
+	w.do(10, a.Round)
+	w.members[20].Crash()
+	if n := storm(20); n != 0 {
+		t.Errorf("the successor, which has answered, is asked %d times", n)
+	}
+	w.do(10, func(ctx context.Context) { a.adopt(ctx, w.members[30].Peer()) })
+	a.setSuccessors(append([]dht.Peer{w.members[20].Peer()}, a.Successors()...))
+	storm(20)
+	w.net.RunFor(settle)
+	if a.Successor() != w.members[30].Peer() {
+		t.Error("a new successor, which has not answered, is not probed")
+	}
+}
+
 func TestLeaveTellsBothNeighbours(t *testing.T) {
 	w := perfect(t, 3, 10, 20, 30, 40, 50)
 	w.do(20, func(ctx context.Context) {

@@ -10,6 +10,7 @@ import (
 // Round is one round of upkeep, to be run every Config.Stabilize: stabilize, and
 // now and then a look for the other part of a healed partition.
 func (r *Ring) Round(ctx context.Context) {
+	r.answered, r.cleared = false, nil
 	r.Stabilize(ctx)
 	r.sinceHeal++
 	if alone := len(r.succ) == 0; alone || int(r.sinceHeal) >= r.cfg.HealEvery {
@@ -99,6 +100,7 @@ func (r *Ring) adopt(ctx context.Context, p dht.Peer) (place, outcome) {
 	if !r.known(st.at, st.Succ) {
 		r.replace(r.behind(st.at, st.Succ))
 	}
+	r.answered = true
 	if st.Pred == r.env.Self() {
 		r.gap = dht.ID{} // the two ends of the gap know each other
 	}
