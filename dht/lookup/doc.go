@@ -42,4 +42,8 @@
 // they believe. So a stalled peer costs a lookup one time-out of the Env; a named
 // owner, whose wrongful omission would make the answer wrong, is asked
 // 1 + Config.Retries times, while the owners after it are asked too.
+//
+// Given up after Config.HopTimeout is not dead. An answer that comes later counts, as
+// long as the lookup goes on for other reasons; and it goes on, with less than n live
+// owners, until the Env gives the request up too, or Config.Timeout ends the wait.
 package lookup

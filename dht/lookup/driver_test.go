@@ -53,13 +53,17 @@ type script struct {
 
 func newScript(t *testing.T, k int, cfg Config) *script {
 	s := &script{t: t, net: newNet(t)}
+	s.add(k, cfg)
+	return s
+}
+
+func (s *script) add(k int, cfg Config) {
 	for i := range k {
 		r := &scripted{}
-		h := addHost(t, s.net, uint64(10*i), r, cfg)
+		h := addHost(s.t, s.net, uint64(10*i), r, cfg)
 		r.self = h.Peer()
 		s.hosts, s.say = append(s.hosts, h), append(s.say, r)
 	}
-	return s
 }
 
 func (s *script) peers(is ...int) []dht.Peer {

@@ -47,6 +47,7 @@ type candidate[S comparable] struct {
 	hops   uint8         // moves from the origin to it
 	round  uint8         // in which it is asked: the one after that of any answer before
 	tries  int8
+	late   int8 // requests to it that were given up and may still be answered
 	role   role
 	status status
 }
@@ -115,7 +116,7 @@ func (s *search[S]) run(ctx context.Context) error {
 		if s.settled() {
 			break
 		}
-		if s.inFlight == 0 {
+		if s.inFlight == 0 && !s.hoping() {
 			return dht.ErrNoRoute
 		}
 		if err := s.wait(ctx); err != nil {
@@ -125,8 +126,21 @@ func (s *search[S]) run(ctx context.Context) error {
 	return nil
 }
 
+// hoping says whether one that was given up may still answer.
+func (s *search[S]) hoping() bool {
+	for i := range s.count {
+		if c := s.at(i); c.status == dead && c.late > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // wait takes the next result, or gives up what is overdue.
 func (s *search[S]) wait(ctx context.Context) error {
+	if s.inFlight == 0 {
+		return s.waitLate(ctx)
+	}
 	oldest := -1
 	for i := range s.count {
 		if c := s.at(i); c.status == asked && (oldest < 0 || c.took < s.at(oldest).took) {
@@ -143,8 +157,25 @@ func (s *search[S]) wait(ctx context.Context) error {
 	case hop.Err() == nil || ctx.Err() != nil || errors.Is(err, dht.ErrClosed):
 		return err
 	default:
-		s.ended(oldest, limit)
+		s.ended(oldest, limit).late++
 		s.fail(oldest, dht.ErrTimeout)
+	}
+	return nil
+}
+
+// waitLate takes the next result when there are only late ones to wait for. Those that
+// the deadline finds missing are missed: the lookup ends with what it has.
+func (s *search[S]) waitLate(ctx context.Context) error {
+	res, err := s.calls.Next(ctx)
+	switch {
+	case err == nil:
+		s.receive(res)
+	case errors.Is(err, dht.ErrClosed):
+		return err
+	default:
+		for i := range s.count {
+			s.at(i).late = 0
+		}
 	}
 	return nil
 }
@@ -154,15 +185,18 @@ func (s *search[S]) elapsed() time.Duration { return s.d.env.Now().Sub(s.began) 
 // ended notes that nothing is awaited from candidate i any more.
 func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
 	c := s.at(i)
+	if c.status == asked {
+		s.inFlight--
+	}
 	c.took = after
-	s.inFlight--
 	s.answered = max(s.answered, int(c.round))
 	return c
 }
 
-// settled says whether the n best owners that live have all answered.
+// settled says whether the n best owners that live have all answered. With fewer than
+// n it is not, as long as one that was given up may answer late.
 func (s *search[S]) settled() bool {
-	alive := 0
+	alive, late := 0, false
 	for i := s.owners; i != nobody; i = s.at(int(i)).next {
 		switch s.at(int(i)).status {
 		case live:
@@ -171,9 +205,11 @@ func (s *search[S]) settled() bool {
 			}
 		case fresh, asked:
 			return false
+		case dead:
+			late = late || s.at(int(i)).late > 0
 		}
 	}
-	return alive > 0
+	return alive > 0 && !late
 }
 
 // dispatch asks as many candidates as may be asked at once.
@@ -265,19 +301,19 @@ func (s *search[S]) receive(res dht.Result) {
 		return // the answer to a suspicion
 	}
 	i := int(req.index)
-	if c := s.at(i); c.status != asked || c.tries != req.try {
-		return // one that came too late
+	answer, err := s.read(res)
+	switch c := s.at(i); {
+	case c.status == live:
+		return // it has answered already
+	case c.status != asked || c.tries != req.try: // given up before
+		c.late--
+		if err != nil {
+			return
+		}
 	}
 	c := s.ended(i, res.RTT)
 	if !res.From.IsZero() {
 		c.Peer = res.From // in its present incarnation
-	}
-	answer, err := dht.As[*found[S]](res.Msg)
-	if res.Err != nil {
-		err = res.Err
-	}
-	if err == nil {
-		err = answer.validate(s.width)
 	}
 	if err != nil {
 		s.fail(i, err)
@@ -286,6 +322,18 @@ func (s *search[S]) receive(res dht.Result) {
 	c.status = live
 	s.d.router.Answered(c.Peer, res.RTT)
 	s.absorb(i, answer)
+}
+
+// read is the answer of a result, or what is wrong with it.
+func (s *search[S]) read(res dht.Result) (*found[S], error) {
+	if res.Err != nil {
+		return nil, res.Err
+	}
+	answer, err := dht.As[*found[S]](res.Msg)
+	if err != nil {
+		return nil, err
+	}
+	return answer, answer.validate(s.width)
 }
 
 // fail gives a candidate up, or leaves it for another try, and tells who named it.
@@ -345,7 +393,7 @@ func (s *search[S]) add(c *candidate[S]) {
 		if !alike || !owner && o.State != c.State && o.status != dead {
 			continue
 		}
-		if c.status == live && o.status == fresh {
+		if c.status == live && (o.status == fresh || o.status == dead) {
 			o.Peer, o.status, o.took = c.Peer, live, c.took
 		}
 		return
