@@ -264,3 +264,27 @@ func TestSuspicionOfStrangersIsIgnored(t *testing.T) {
 		t.Errorf("%d pings after a suspicion of a stranger", n)
 	}
 }
+
+// One successor is enough: a node without pointers that lead on hands the walk to it.
+func TestOneSuccessorIsEnough(t *testing.T) {
+	for _, cfg := range []koorde.Config{{Degree: 2, Pointers: 2}, {Degree: 2, Pointers: 4}, {Degree: 16}} {
+		cfg.Successors = 1
+		c := cluster(t, simnet.Config{Seed: 1, Space: dht.Space{Bits: 4}}, cfg)
+		first := c.AddID(0)
+		c.Run(time.Second, nil)
+		for id := uint64(2); id < 16; id += 2 {
+			c.AddID(id, first)
+			c.Run(time.Second, nil)
+		}
+		c.Run(3*time.Minute, nil)
+		for _, m := range c.Members {
+			for key := range uint64(16) {
+				id := dht.NewID(0, key)
+				route, err := c.Lookup(m, id, 1)
+				if err != nil || route.Owners[0] != c.Owners(id, 1)[0] {
+					t.Fatalf("degree %d, %d pointers: %s finds %v for %d (%v)", cfg.Degree, cfg.Pointers, m, route.Owners, key, err)
+				}
+			}
+		}
+	}
+}

@@ -144,8 +144,11 @@ func (n *Node) correct(w walk, cost uint8, count int) []step {
 // one is left to chance, or the walk might come back here by the same way.
 func (n *Node) anew(key dht.ID, w walk, count int) []step {
 	succ := n.ring.Successors()
-	if len(succ) < 2 {
+	if len(succ) == 0 {
 		return nil
+	}
+	if len(succ) == 1 { // what lies behind it is not known but for the first point
+		succ = append(slices.Clone(succ), dht.Peer{ID: n.cfg.space.Add(succ[0].ID, dht.NewID(0, 1))})
 	}
 	var out []step
 	first := n.env.Rand().IntN(len(succ) - 1)
