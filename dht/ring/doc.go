@@ -66,8 +66,8 @@
 //     predecessors (regain). Meanwhile it does not take itself for the whole ring, and
 //     is sure of nothing, until its successor names it as the predecessor.
 //   - leave is a hint that saves the time-outs; nothing rests on it.
-//   - Partitions: two rings do not find each other by stabilizing. Seeds and the 32
-//     peers last lost are kept; one is probed in a while, this node's own identifier
+//   - Partitions: two rings do not find each other by stabilizing. Seeds and 32
+//     of the peers lost are kept; one is probed in a while, this node's own identifier
 //     looked up through it, and a better successor fed into stabilize2. Every node
 //     does so for itself, so that two rings close like a zip.
 package ring

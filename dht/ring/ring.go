@@ -23,7 +23,7 @@ type Ring struct {
 	succ     []dht.Peer // clockwise, without this node; replaced, never edited
 	pred     dht.Peer
 	fallback []dht.Peer // the list before succ, until the new succ[0] has answered
-	lost     []dht.Peer // taken for dead, oldest first: where a partition may heal
+	lost     []dht.Peer // taken for dead: where a partition may heal
 	host     Host
 	seeds    []dht.Peer
 	probing  []dht.Peer // being pinged after a suspicion

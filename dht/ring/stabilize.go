@@ -168,8 +168,7 @@ func (r *Ring) lose(p dht.Peer) {
 	if r.holdsLater(p) {
 		return
 	}
-	lost := append(without(r.lost, p), p)
-	r.lost = lost[max(0, len(lost)-maxLost):]
+	r.remember(p)
 	r.env.Log().Warn("peer lost", "peer", p)
 	if len(r.succ) == 0 && !r.knowsOthers() {
 		r.gap = dht.ID{}
@@ -180,4 +179,16 @@ func (r *Ring) lose(p dht.Peer) {
 func (r *Ring) holdsLater(p dht.Peer) bool {
 	later := func(q dht.Peer) bool { return q.Same(p) && q.Inc > p.Inc }
 	return later(r.pred) || slices.ContainsFunc(r.succ, later)
+}
+
+// remember keeps p in case that a partition hides it. When there are too many, one picked
+// at random goes: it is not those behind a partition that are forgotten first while
+// others die.
+func (r *Ring) remember(p dht.Peer) {
+	lost := slices.Clone(without(r.lost, p))
+	if len(lost) == maxLost {
+		i := r.env.Rand().IntN(maxLost)
+		lost = slices.Delete(lost, i, i+1)
+	}
+	r.lost = append(lost, p)
 }
