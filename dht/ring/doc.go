@@ -46,6 +46,17 @@
 // assumptions. Outside of them the promise is convergence: some time after the last
 // fault, one ring, every list right.
 //
+// # What sure is worth
+//
+// [Ring.Sure] says that the answer lies within the reach of this node's lists, of which
+// only the first successor is read by this node itself: the rest is what that one said.
+// While a death or a join is on its way through the lists, a sure answer is wrong; and
+// where many packets are lost, live peers are taken for dead now and then until the next
+// round. Of the sure answers of 60 nodes for three owners, 0.3 % were wrong at 5 % loss
+// in each direction, and 3 % at 10 %. It is a hint where copies belong and whether a
+// lookup would tell more. No safety rests on it: two nodes may both be sure of
+// different owners.
+//
 // # Departures from the papers
 //
 //   - Fewer than r+1 nodes work: lists end before the node itself instead of being
@@ -60,14 +71,15 @@
 //     member is gone at once.
 //   - notify is left out when the successor's state shows that it is not needed.
 //   - A confirmed death removes a peer anywhere in the list, so that lookups need not
-//     try it again (Suspect).
+//     try it again (Suspect). A verdict is on the run that was asked for, and does not
+//     remove a later one. Suspicions lead to few pings in a round, however many come.
 //   - A node whose whole list dies at once, which the proof rules out, looks beyond the
 //     gap through a peer of the overlay's table and goes back from there along the
 //     predecessors (regain). Meanwhile it does not take itself for the whole ring, and
 //     is sure of nothing, until its successor names it as the predecessor.
 //   - leave is a hint that saves the time-outs; nothing rests on it.
-//   - Partitions: two rings do not find each other by stabilizing. Seeds and 32
-//     of the peers lost are kept; one is probed in a while, this node's own identifier
-//     looked up through it, and a better successor fed into stabilize2. Every node
-//     does so for itself, so that two rings close like a zip.
+//   - Partitions: two rings do not find each other by stabilizing. Seeds and 32 of the
+//     peers lost, any of them, are kept; one is probed in a while, this node's own
+//     identifier looked up through it, and a better successor fed into stabilize2.
+//     Every node does so for itself, so that two rings close like a zip.
 package ring

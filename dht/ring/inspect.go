@@ -20,18 +20,24 @@ func (r *Ring) Sections() []dht.Section {
 }
 
 // Near answers from local knowledge who the n owners of key are: for sure within the
-// reach of the successor list, and beyond it as the best guess from all that is known,
-// the given peers included. It is nobody before joining.
+// reach of the successor list (see [Ring.Sure]), and beyond it as the best guess from
+// all that is known, the given peers included. It is nobody before joining.
 func (r *Ring) Near(key dht.ID, n int, more []dht.Peer) (peers []dht.Peer, sure bool) {
 	if !r.member || n < 1 {
 		return nil, false
 	}
-	if owners := r.Owners(key, n); len(owners) > 0 {
-		return owners, r.Sure(key, n)
-	}
 	s := r.cfg.Space
 	after := func(id dht.ID) dht.ID { return s.Sub(id, key) }
-	return Closest(n, after, []dht.Peer{r.env.Self(), r.pred}, r.succ, more), false
+	owners := r.Owners(key, n)
+	if r.Sure(key, n) {
+		return owners, true
+	}
+	for _, p := range Closest(n, after, []dht.Peer{r.env.Self(), r.pred}, r.succ, more) {
+		if len(owners) == 0 || len(owners) < n && after(owners[len(owners)-1].ID).Less(after(p.ID)) {
+			owners = append(owners[:len(owners):len(owners)], p)
+		}
+	}
+	return owners, false
 }
 
 // Closest picks the n distinct peers of least distance from the lists, the closest

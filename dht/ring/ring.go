@@ -105,7 +105,8 @@ func (r *Ring) OwnersOf(id dht.ID, n int) []dht.Peer {
 
 // Sure says whether the lists of this node cover the whole stretch of the ring that the
 // n owners of id lie on. They are second-hand beyond the first successor, so the
-// answer is one to place copies by, and nothing that safety may rest on.
+// answer is one to place copies by, and nothing that safety may rest on (see the
+// package's description).
 func (r *Ring) Sure(id dht.ID, n int) bool {
 	if r.gap != (dht.ID{}) {
 		return false // who comes next is not known, whatever the list says

@@ -526,6 +526,30 @@ func TestJoinFindsTheClosestPredecessor(t *testing.T) {
 	w.expect(27, 25, 30, 40, 10)
 }
 
+// Near is sure as far as the list reaches. What is asked for beyond is filled up with the
+// best that are known.
+func TestNearIsFilledUp(t *testing.T) {
+	w := perfect(t, 3, 10, 20, 30, 40, 50, 60, 70, 80)
+	more := []dht.Peer{w.members[30].Peer(), w.members[60].Peer()}
+	for _, c := range []struct {
+		key  uint64
+		n    int
+		want string
+		sure bool
+	}{
+		{25, 2, "[30 40]", true},
+		{25, 4, "[30 40 60 80]", false},
+		{25, 8, "[30 40 60 80 10 20]", false},
+		{5, 5, "[10 20 30 40 60]", false},
+		{45, 2, "[60 80]", false},
+	} {
+		peers, sure := w.members[10].Near(dht.NewID(0, c.key), c.n, more)
+		if list(peers) != c.want || sure != c.sure {
+			t.Errorf("%d near %d are %s, sure %v; want %s", c.n, c.key, list(peers), sure, c.want)
+		}
+	}
+}
+
 // A node that nobody is left for looks for the lost in every round.
 func TestNodeAloneLooksForTheLost(t *testing.T) {
 	w := perfect(t, 2, 10, 20, 30, 40)
