@@ -49,10 +49,11 @@ type Config struct {
 	// are used when better ones do not answer. A lookup of n owners asks for more, half
 	// as many besides n (of n or of Redundancy, the greater), 32 at most.
 	Redundancy int
-	// Retries is how often a named owner that did not answer in time is asked again,
-	// and how often a recursive lookup that got lost is begun again; at most 5,
-	// default 1, -1 means never. More makes wrong answers rarer on lossy links and
-	// each dead owner dearer by one time-out.
+	// Retries is how often a named owner that did not answer in time is asked again, or
+	// that was busy or out of reach, after a tenth of HopTimeout; and how often a
+	// recursive lookup that got lost is begun again. At most 5, default 1, -1 means
+	// never. More makes wrong answers rarer on lossy links and each dead owner dearer by
+	// one time-out.
 	Retries int
 	// HopLimit ends a lookup that moved so often, 8 to 96; default 96.
 	HopLimit int
@@ -113,6 +114,9 @@ func (c Config) validate() error {
 	}
 	return nil
 }
+
+// pause is how long a named owner that is busy or out of reach is left alone.
+func (c *Config) pause() time.Duration { return c.HopTimeout / 10 }
 
 // width is the number of candidates per answer to a lookup that wants n owners: some
 // more than n, since all may name the same, and some of these may be dead.

@@ -41,7 +41,10 @@
 // waited in vain and the node that named it (told by a suspect message) probe before
 // they believe. So a stalled peer costs a lookup one time-out of the Env; a named
 // owner, whose wrongful omission would make the answer wrong, is asked
-// 1 + Config.Retries times, while the owners after it are asked too.
+// 1 + Config.Retries times, while the owners after it are asked too. One that is busy or
+// out of reach is left alone for a tenth of Config.HopTimeout before. Nobody suspects
+// who is busy, and a lookup that fails since all who are left are busy says ErrBusy:
+// the caller had better come back.
 //
 // Given up after Config.HopTimeout is not dead. An answer that comes later counts, as
 // long as the lookup goes on for other reasons; and it goes on, with less than n live

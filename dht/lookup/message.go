@@ -73,6 +73,7 @@ type arrived struct {
 	Number uint64     `cbor:"1,keyasint"`
 	Owners []dht.Peer `cbor:"2,keyasint,omitempty"`
 	Trail  trail      `cbor:"3,keyasint"`
+	Busy   bool       `cbor:"4,keyasint,omitempty"` // it failed because all who were left were busy
 }
 
 // ack says that a message has been taken.

@@ -33,7 +33,7 @@ func (d *Driver[S]) recursive(ctx context.Context, s *search[S]) error {
 			return s.run(ctx)
 		}
 		if err == nil {
-			err = dht.ErrNoRoute
+			err = noRoute(end.Busy)
 		}
 		if ctx.Err() != nil {
 			return err
@@ -121,7 +121,7 @@ func (d *Driver[S]) handleForward(m *forward[S], r dht.Reply) {
 // pass moves a recursive lookup to the next node that takes it, or ends it here.
 func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
 	self := d.env.Self()
-	trail := m.Trail
+	trail, busy, lost := m.Trail, false, false
 	for _, step := range d.next(m) {
 		if step.owner && step.Peer.Same(self) {
 			d.arrive(ctx, m, trail)
@@ -131,21 +131,25 @@ func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
 			break
 		}
 		trail.Messages++
-		if d.handOver(ctx, m, step, trail) {
+		err := d.handOver(ctx, m, step, trail)
+		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if ctx.Err() != nil {
-			return
+		if errors.Is(err, dht.ErrBusy) {
+			busy = true
+			continue // it is alive
 		}
-		trail.Timeouts++
+		if lost = true; errors.Is(err, dht.ErrTimeout) {
+			trail.Timeouts++
+		}
 		d.router.Suspect(step.Peer)
 	}
-	d.end(ctx, m, &arrived{Number: m.Number, Trail: trail})
+	d.end(ctx, m, &arrived{Number: m.Number, Trail: trail, Busy: busy && !lost})
 }
 
-// handOver offers the lookup to step and says whether it was taken. An owner that is
+// handOver offers the lookup to step, and fails if it was not taken. An owner that is
 // passed over wrongly is tried once more: by the next owner, as its predecessor.
-func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S], trail trail) bool {
+func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S], trail trail) error {
 	trail.Hops = append(slices.Clone(trail.Hops), move{step.Peer, step.Why})
 	req := &forward[S]{Find: m.Find, Origin: m.Origin, Number: m.Number, Trail: trail}
 	req.Find.State, req.Find.Role = step.State, onTheWay
@@ -158,11 +162,16 @@ func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S],
 	defer calls.Close()
 	calls.Start(step.Peer, req)
 	res, err := calls.Next(limited)
-	if err != nil || res.Err != nil {
-		return false
+	switch {
+	case err != nil && limited.Err() != nil && !errors.Is(err, dht.ErrClosed):
+		return dht.ErrTimeout
+	case err != nil:
+		return err
+	case res.Err != nil:
+		return res.Err
 	}
 	d.router.Answered(res.From, res.RTT)
-	return true
+	return nil
 }
 
 // choice is a step, or an owner with owner set.

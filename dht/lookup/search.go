@@ -27,8 +27,10 @@ type search[S comparable] struct {
 	steps  int16 // first candidate of the approach, the nearest one
 	owners int16 // first named owner, the best one
 
-	inFlight int // requests whose answer matters
-	answered int // the latest round an answer belongs to
+	inFlight int  // requests whose answer matters
+	answered int  // the latest round an answer belongs to
+	busy     bool // somebody was too busy to answer, and
+	lost     bool // somebody was given up for another reason
 	began    time.Time
 	route    dht.Route
 }
@@ -38,32 +40,6 @@ const (
 	nobody = -1 // ends a list of candidates
 )
 
-// candidate is a peer that was named, and how it has turned out.
-type candidate[S comparable] struct {
-	Step[S]
-	took   time.Duration // until it answered; while it is asked, when that began in the search
-	from   int16         // index of who named it
-	next   int16         // in its list: steps or owners
-	hops   uint8         // moves from the origin to it
-	round  uint8         // in which it is asked: the one after that of any answer before
-	tries  int8
-	late   int8 // requests to it that were given up and may still be answered
-	role   role
-	status status
-}
-
-type status uint8
-
-const (
-	fresh status = iota
-	asked
-	live
-	dead
-)
-
-// maxCandidates bounds what answers can make a search remember.
-const maxCandidates = 1024
-
 // init begins s, which is empty.
 func (s *search[S]) init(d *Driver[S], key dht.ID, n int) {
 	s.d, s.key, s.n = d, key, n
@@ -72,24 +48,6 @@ func (s *search[S]) init(d *Driver[S], key dht.ID, n int) {
 	s.steps, s.owners = nobody, nobody
 	s.began = d.env.Now()
 	s.route.Key = key
-}
-
-// at is candidate i.
-func (s *search[S]) at(i int) *candidate[S] {
-	if i < few {
-		return &s.few[i]
-	}
-	return &s.more[i-few]
-}
-
-// enter makes c the next candidate.
-func (s *search[S]) enter(c *candidate[S]) {
-	if s.count < few {
-		s.few[s.count] = *c
-	} else {
-		s.more = append(s.more, *c)
-	}
-	s.count++
 }
 
 // begin starts with what the origin knows.
@@ -117,7 +75,7 @@ func (s *search[S]) run(ctx context.Context) error {
 			break
 		}
 		if s.inFlight == 0 && !s.hoping() {
-			return dht.ErrNoRoute
+			return noRoute(s.busy && !s.lost)
 		}
 		if err := s.wait(ctx); err != nil {
 			return err
@@ -126,29 +84,39 @@ func (s *search[S]) run(ctx context.Context) error {
 	return nil
 }
 
-// hoping says whether one that was given up may still answer.
+// noRoute is why nobody is left to ask.
+func noRoute(allBusy bool) error {
+	if allBusy {
+		return dht.ErrBusy
+	}
+	return dht.ErrNoRoute
+}
+
+// hoping says whether somebody who was given up may still answer, or is asked again.
 func (s *search[S]) hoping() bool {
 	for i := range s.count {
-		if c := s.at(i); c.status == dead && c.late > 0 {
+		if c := s.at(i); c.status == resting || c.status == dead && c.late > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// wait takes the next result, or gives up what is overdue.
+// wait takes the next result, gives up what is overdue, or ends a rest.
 func (s *search[S]) wait(ctx context.Context) error {
-	if s.inFlight == 0 {
+	i, due := s.nextDue()
+	if i < 0 {
 		return s.waitLate(ctx)
 	}
-	oldest := -1
-	for i := range s.count {
-		if c := s.at(i); c.status == asked && (oldest < 0 || c.took < s.at(oldest).took) {
-			oldest = i
+	env, left := s.d.env, due-s.elapsed()
+	if s.calls.Pending() == 0 {
+		if err := env.Sleep(ctx, left); err != nil {
+			return err
 		}
+		s.overdue(i)
+		return nil
 	}
-	env, limit := s.d.env, s.d.cfg.HopTimeout
-	hop, cancel := env.WithTimeout(ctx, limit-s.elapsed()+s.at(oldest).took)
+	hop, cancel := env.WithTimeout(ctx, left)
 	defer cancel()
 	res, err := s.calls.Next(hop)
 	switch {
@@ -157,10 +125,40 @@ func (s *search[S]) wait(ctx context.Context) error {
 	case hop.Err() == nil || ctx.Err() != nil || errors.Is(err, dht.ErrClosed):
 		return err
 	default:
-		s.ended(oldest, limit).late++
-		s.fail(oldest, dht.ErrTimeout)
+		s.overdue(i)
 	}
 	return nil
+}
+
+// nextDue is the candidate whose time is over first, and when in the search that is;
+// -1 if neither an answer nor a rest has an end.
+func (s *search[S]) nextDue() (first int, due time.Duration) {
+	first = -1
+	for i := range s.count {
+		c := s.at(i)
+		end := c.took
+		switch c.status {
+		case asked:
+			end += s.d.cfg.HopTimeout
+		case resting:
+		default:
+			continue
+		}
+		if first < 0 || end < due {
+			first, due = i, end
+		}
+	}
+	return first, due
+}
+
+// overdue gives up waiting for candidate i, or has it asked again.
+func (s *search[S]) overdue(i int) {
+	if c := s.at(i); c.status == resting {
+		c.status = fresh
+		return
+	}
+	s.ended(i, s.d.cfg.HopTimeout).late++
+	s.fail(i, dht.ErrTimeout)
 }
 
 // waitLate takes the next result when there are only late ones to wait for. Those that
@@ -203,7 +201,7 @@ func (s *search[S]) settled() bool {
 			if alive++; alive == s.n {
 				return true
 			}
-		case fresh, asked:
+		case fresh, asked, resting:
 			return false
 		case dead:
 			late = late || s.at(int(i)).late > 0
@@ -242,7 +240,7 @@ func (s *search[S]) pick() (next, limit int) {
 			return int(i), dht.MaxOwners
 		}
 		// One that has failed once may be dead: ask the one after it as well.
-		if c.status == live || c.tries < 2 {
+		if c.status == live || c.tries < 2 && c.status != resting {
 			window--
 		}
 	}
@@ -336,19 +334,28 @@ func (s *search[S]) read(res dht.Result) (*found[S], error) {
 	return answer, answer.validate(s.width)
 }
 
-// fail gives a candidate up, or leaves it for another try, and tells who named it.
+// fail gives a candidate up, or leaves it for another try, and tells who named it. One
+// that is busy is alive.
 func (s *search[S]) fail(i int, err error) {
 	c := s.at(i)
-	if errors.Is(err, dht.ErrTimeout) {
+	silent, busy := errors.Is(err, dht.ErrTimeout), errors.Is(err, dht.ErrBusy)
+	if silent {
 		s.route.Timeouts++
 	}
-	c.status = dead
-	if c.role == atOwner && int(c.tries) < s.d.cfg.tries() && errors.Is(err, dht.ErrTimeout) {
-		c.status = fresh
-		return
+	if c.role == atOwner && int(c.tries) < s.d.cfg.tries() {
+		switch {
+		case silent:
+			c.status = fresh
+			return
+		case busy, errors.Is(err, dht.ErrUnreachable):
+			c.status, c.took = resting, s.elapsed()+s.d.cfg.pause()
+			return
+		}
 	}
-	if c.role == atStart {
-		return // nobody has named it
+	c.status = dead
+	s.busy, s.lost = s.busy || busy, s.lost || !busy
+	if busy || c.role == atStart {
+		return // or nobody has named it
 	}
 	s.d.router.Suspect(c.Peer)
 	if namer := s.at(int(c.from)).Peer; !namer.Same(s.d.env.Self()) {
@@ -379,54 +386,6 @@ func hops[S comparable](from *candidate[S], p dht.Peer) uint8 {
 		return from.hops
 	}
 	return from.hops + 1
-}
-
-// add enters a candidate in its list, unless it is there or has failed already.
-func (s *search[S]) add(c *candidate[S]) {
-	if s.count == maxCandidates || int(c.hops) > s.d.cfg.HopLimit {
-		return
-	}
-	for i := range s.count {
-		o := s.at(i)
-		owner := c.role == atOwner // which is the same whatever the state
-		alike := o.Peer.Same(c.Peer) && (o.role == atOwner) == owner
-		if !alike || !owner && o.State != c.State && o.status != dead {
-			continue
-		}
-		if c.status == live && (o.status == fresh || o.status == dead) {
-			o.Peer, o.status, o.took = c.Peer, live, c.took
-		}
-		return
-	}
-	s.insert(c)
-}
-
-// insert puts c into its list. It looks from the best one on: most are better than
-// all before them.
-func (s *search[S]) insert(c *candidate[S]) {
-	head := &s.steps
-	if c.role == atOwner {
-		head = &s.owners
-	}
-	before, at := nobody, *head
-	for at != nobody && !s.precedes(c, s.at(int(at))) {
-		before, at = int(at), s.at(int(at)).next
-	}
-	c.next = at
-	if before == nobody {
-		*head = int16(s.count)
-	} else {
-		s.at(before).next = int16(s.count)
-	}
-	s.enter(c)
-}
-
-// precedes says whether a is to be asked before b, both of the same list.
-func (s *search[S]) precedes(a, b *candidate[S]) bool {
-	if a.role == atOwner {
-		return s.d.router.Before(s.key, a.Peer, b.Peer)
-	}
-	return s.d.router.Nearer(s.key, a.Step, b.Step)
 }
 
 // finish writes the owners that answered and the way to the first of them, or to
