@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"dyschord/dht"
 	"dyschord/net/simnet"
 )
 
@@ -28,6 +29,40 @@ func (s *suite) partition(t *testing.T) {
 		c.Net.Heal()
 		t.Logf("one overlay %v after the partition healed", c.Converge(patience))
 		c.agree(48)
+	}
+}
+
+// wholeList: all that a node of a ring knows of those after it die at once. It finds the
+// nearest that lives, by way of others that stand farther on, which it never names
+// meanwhile as sure owners of what lies before them.
+func (s *suite) wholeList(t *testing.T) {
+	tooFar := 0
+	for seed := range uint64(4) {
+		c := s.grown(t, simnet.Config{Seed: 65 + seed}, 60)
+		live := c.Live()
+		x := live[0]
+		r, ok := x.Overlay.(Ringed)
+		if !ok {
+			t.Skip("the overlay keeps no ring")
+		}
+		next := live[1+len(r.Successors())].Peer()
+		c.Crash(live[1 : 1+len(r.Successors())]...)
+		c.Run(30*time.Second, func() bool {
+			succ := r.Successors()
+			if len(succ) == 0 || !dht.Between(x.Peer().ID, next.ID, succ[0].ID) {
+				return false
+			}
+			tooFar++
+			if owners, sure := x.Overlay.Near(next.ID, 3); sure {
+				t.Fatalf("seed %d: %s names %v as sure owners of %s", 65+seed, x, names(owners), next)
+			}
+			return false
+		})
+		c.Converge(patience)
+		c.agree(60)
+	}
+	if tooFar == 0 {
+		t.Error("no list began too far away: nothing was tested")
 	}
 }
 

@@ -73,6 +73,7 @@ func (s *suite) tests() []namedTest {
 		{"Leave", s.leave},
 		{"RestartIsANewIncarnation", s.restart},
 		{"ChurnKeepsInvariant", s.churn},
+		{"WholeListDies", s.wholeList},
 		{"PartitionAndHeal", s.partition},
 		{"LossyLinks", s.lossy},
 		{"HeavyLossConverges", s.heavyLoss},
