@@ -30,7 +30,8 @@
 //   - Iterative: the origin asks one peer after another, up to Config.Alpha at once.
 //   - Recursive: each node hands the lookup to the next. It acknowledges at once and
 //     forwards in an activity of its own, so no node waits for another's wait; the
-//     owner tells the origin, which waits on a Signal. The origin then settles owners
+//     owner tells the origin, which waits on a Signal. The lookup carries how long the
+//     origin waits, and nobody goes on with it after that. The origin then settles owners
 //     2 to n itself. Latencies of single hops are not known in this style.
 //
 // # The policy

@@ -53,6 +53,7 @@ type forward[S comparable] struct {
 	Origin dht.Peer `cbor:"2,keyasint"`
 	Number uint64   `cbor:"3,keyasint"` // the origin's name for the lookup
 	Trail  trail    `cbor:"4,keyasint"`
+	Left   uint32   `cbor:"5,keyasint,omitempty"` // milliseconds until the origin gives it up
 }
 
 // trail is what a recursive lookup has met so far.

@@ -48,11 +48,12 @@ func (d *Driver[S]) sendOff(ctx context.Context, s *search[S]) (*arrived, error)
 	p := &pending{number: d.env.Rand().Uint64(), sig: d.env.Signal()}
 	d.pending = append(slices.Clone(d.pending), p)
 	defer d.forget(p)
-	limited, cancel := d.env.WithTimeout(ctx, d.cfg.Timeout/time.Duration(d.cfg.tries()))
+	left := d.cfg.Timeout / time.Duration(d.cfg.tries())
+	limited, cancel := d.env.WithTimeout(ctx, left)
 	defer cancel()
 	d.pass(limited, &forward[S]{
 		Find:   find[S]{Key: s.key, State: s.at(0).State, N: s.width},
-		Origin: d.env.Self(), Number: p.number,
+		Origin: d.env.Self(), Number: p.number, Left: uint32(left.Milliseconds()),
 	})
 	s.route.Rounds++
 	for p.end == nil {
@@ -118,8 +119,14 @@ func (d *Driver[S]) handleForward(m *forward[S], r dht.Reply) {
 	})
 }
 
-// pass moves a recursive lookup to the next node that takes it, or ends it here.
+// pass moves a recursive lookup to the next node that takes it, or ends it here. It stops
+// when the origin waits no longer: that is told by how long it would, since clocks
+// differ, and believed up to what this node itself would wait.
 func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
+	left := min(time.Duration(m.Left)*time.Millisecond, d.cfg.Timeout)
+	until := d.env.Now().Add(left)
+	ctx, cancel := d.env.WithTimeout(ctx, left)
+	defer cancel()
 	self := d.env.Self()
 	trail, busy, lost := m.Trail, false, false
 	for _, step := range d.next(m) {
@@ -130,8 +137,12 @@ func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
 		if len(trail.Hops) >= d.cfg.HopLimit {
 			break
 		}
+		rest := until.Sub(d.env.Now()).Milliseconds()
+		if rest <= 0 {
+			return
+		}
 		trail.Messages++
-		err := d.handOver(ctx, m, step, trail)
+		err := d.handOver(ctx, step, &forward[S]{Find: m.Find, Origin: m.Origin, Number: m.Number, Trail: trail, Left: uint32(rest)})
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -149,9 +160,8 @@ func (d *Driver[S]) pass(ctx context.Context, m *forward[S]) {
 
 // handOver offers the lookup to step, and fails if it was not taken. An owner that is
 // passed over wrongly is tried once more: by the next owner, as its predecessor.
-func (d *Driver[S]) handOver(ctx context.Context, m *forward[S], step choice[S], trail trail) error {
-	trail.Hops = append(slices.Clone(trail.Hops), move{step.Peer, step.Why})
-	req := &forward[S]{Find: m.Find, Origin: m.Origin, Number: m.Number, Trail: trail}
+func (d *Driver[S]) handOver(ctx context.Context, step choice[S], req *forward[S]) error {
+	req.Trail.Hops = append(slices.Clone(req.Trail.Hops), move{step.Peer, step.Why})
 	req.Find.State, req.Find.Role = step.State, onTheWay
 	if step.owner {
 		req.Find.Role = atOwner
