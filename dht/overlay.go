@@ -21,7 +21,8 @@ type Overlay interface {
 type Membership interface {
 	// Join enters the overlay of the seeds, trying each once, or founds a new one
 	// when there are none. It starts the overlay's upkeep once it has succeeded; on
-	// error nothing has started and it may be called again.
+	// error nothing has started and it may be called again. Until it has succeeded, the
+	// node refuses all requests with ErrRejected, and itself looks nothing up (ErrNoRoute).
 	Join(ctx context.Context, seeds ...Peer) error
 	// Leave says good-bye to the neighbours and stops the upkeep. An overlay heals
 	// without it, only later.
@@ -36,6 +37,7 @@ type Locator interface {
 	Lookup(ctx context.Context, key ID, n int) (Route, error)
 	// Near answers the same from local knowledge alone. sure says that this node's
 	// neighbourhood covers the answer; owners may be fewer than n all the same.
+	// For an n under 1, and before joining, it names nobody.
 	Near(key ID, n int) (peers []Peer, sure bool)
 }
 
