@@ -14,6 +14,8 @@
 //
 // What it proves, each with iterative and with recursive lookups:
 //
+//   - Contract: a node that has not joined answers nothing, lookups of what cannot be
+//     are refused, a node alone owns everything, tables show what is held.
 //   - Calm: lookups from anywhere name the owners that the oracle names, in its
 //     order, in few hops; Near is right where it is sure; clusters of every small
 //     size work, down to one node; neighbours that call each other at the same

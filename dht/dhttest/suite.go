@@ -61,6 +61,10 @@ type namedTest struct {
 
 func (s *suite) tests() []namedTest {
 	return []namedTest{
+		{"RefusesBeforeJoining", s.outsiders},
+		{"LookupRefuses", s.refusals},
+		{"NodeAlone", s.alone},
+		{"TableShowsWhatIsHeld", s.tables},
 		{"OwnersAgreeWithOracle", s.owners},
 		{"NearIsRightWhenSure", s.near},
 		{"SmallClusters", s.smallClusters},
