@@ -9,10 +9,13 @@ import (
 	"dyschord/dht/lookup"
 )
 
-// Recursive lookups are tried with fingers chosen by round trips, which says the same of
-// either as all four combinations would.
-func TestConformance(t *testing.T) {
-	dhttest.TestOverlay(t, dhttest.Options{
+func TestConformance(t *testing.T) { dhttest.TestOverlay(t, options()) }
+
+// options is the overlay as the common tests take it. Recursive lookups are tried with
+// fingers chosen by round trips, which says the same of either as all four combinations
+// would.
+func options() dhttest.Options {
+	return dhttest.Options{
 		New: func(v dhttest.Variant) (dht.Factory, error) {
 			style := lookup.Iterative
 			if v.Recursive {
@@ -23,5 +26,5 @@ func TestConformance(t *testing.T) {
 		Oracle:     dht.Successors,
 		MaxHops:    func(int) int { return 8 },
 		Neighbours: 8,
-	})
+	}
 }

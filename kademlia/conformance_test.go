@@ -9,8 +9,11 @@ import (
 	"dyschord/kademlia"
 )
 
-func TestConformance(t *testing.T) {
-	dhttest.TestOverlay(t, dhttest.Options{
+func TestConformance(t *testing.T) { dhttest.TestOverlay(t, options()) }
+
+// options is the overlay as the common tests take it.
+func options() dhttest.Options {
+	return dhttest.Options{
 		New: func(v dhttest.Variant) (dht.Factory, error) {
 			style := lookup.Iterative
 			if v.Recursive {
@@ -21,5 +24,5 @@ func TestConformance(t *testing.T) {
 		Oracle:     dht.Closest,
 		MaxHops:    func(int) int { return 5 },
 		Neighbours: 20,
-	})
+	}
 }
