@@ -46,8 +46,9 @@ type Config struct {
 	// the messages. (Kademlia's paper has 3.)
 	Alpha int
 	// Redundancy is the number of candidates per answer, 1 to 32; default 8. They
-	// are used when better ones do not answer. A lookup of n owners asks for more, half
-	// as many besides n (of n or of Redundancy, the greater), 32 at most.
+	// are used when better ones do not answer. A lookup of n owners asks for n and
+	// Redundancy sixteenths of n if that is more, so half as many besides, but for 32
+	// at most.
 	Redundancy int
 	// Retries is how often a named owner that did not answer in time is asked again, or
 	// that was busy or out of reach, after a tenth of HopTimeout; and how often a
@@ -121,7 +122,7 @@ func (c *Config) pause() time.Duration { return c.HopTimeout / 10 }
 // width is the number of candidates per answer to a lookup that wants n owners: some
 // more than n, since all may name the same, and some of these may be dead.
 func (c *Config) width(n int) int {
-	return max(c.Redundancy, min(n+max(n, c.Redundancy)/2, dht.MaxOwners))
+	return max(c.Redundancy, min(n+n*c.Redundancy/16, dht.MaxOwners))
 }
 
 // tries is how often a named owner is asked.

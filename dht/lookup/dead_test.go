@@ -42,12 +42,14 @@ func replacesTheDead(t *testing.T, cfg Config, n int) {
 // What an answer costs is the same for as few owners as are mostly asked for.
 func TestWidthOfAnswers(t *testing.T) {
 	standard := Config{}.withDefaults()
-	for n, want := range map[int]int{1: 8, 3: 8, 4: 8, 5: 9, 8: 12, 16: 24, 21: 31, 22: 32, 32: 32} {
+	for n, want := range map[int]int{1: 8, 3: 8, 4: 8, 5: 8, 6: 9, 8: 12, 16: 24, 21: 31, 22: 32, 32: 32} {
 		if got := standard.width(n); got != want {
 			t.Errorf("%d owners: %d candidates per answer, want %d", n, got, want)
 		}
 	}
-	if got := (&Config{Redundancy: 1}).width(1); got != 1 {
-		t.Errorf("without redundancy: %d candidates per answer, want 1", got)
+	for n, want := range map[int]int{1: 1, 8: 8, 16: 17} {
+		if got := (&Config{Redundancy: 1}).width(n); got != want {
+			t.Errorf("%d owners, the least redundancy: %d candidates per answer, want %d", n, got, want)
+		}
 	}
 }
