@@ -13,11 +13,12 @@
 //     agree. Each answers with the owners it knows (it may know of a node that
 //     joined in between), these are merged, and the lookup ends when the n best that
 //     live have all answered. One that names itself when it is asked for the way has
-//     answered. So every owner in a [dht.Route] was alive a moment ago.
+//     answered. So every owner in a [dht.Route] was alive a moment ago. A step that would
+//     be a better owner than these, and was not named as one, is asked before the end.
 //
 // All who are asked may name the same owners, and some of these be dead. So an answer
-// names more than n, half as many besides, but 32 at most: a lookup of more than 21
-// owners has less to fall back on, one of 32 nothing. It ends with those that live,
+// names more than n, by default half as many besides, but 32 at most: a lookup of more
+// than 21 owners has less to fall back on, one of 32 nothing. It ends with those that live,
 // fewer than n.
 //
 // Chord and Koorde name owners when the key falls into a successor list. An

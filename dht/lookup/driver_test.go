@@ -39,9 +39,11 @@ func (s *scripted) Owners(dht.ID, int) []dht.Peer {
 	return []dht.Peer{s.self}
 }
 func (*scripted) Nearer(_ dht.ID, a, b Step[none]) bool { return b.Peer.ID.Less(a.Peer.ID) }
-func (*scripted) Before(_ dht.ID, a, b dht.Peer) bool   { return a.ID.Less(b.ID) }
-func (s *scripted) Suspect(p dht.Peer)                  { s.suspected = append(s.suspected, p) }
-func (*scripted) Answered(dht.Peer, time.Duration)      {}
+func (*scripted) Before(key dht.ID, a, b dht.Peer) bool {
+	return space.Sub(a.ID, key).Less(space.Sub(b.ID, key))
+}
+func (s *scripted) Suspect(p dht.Peer)             { s.suspected = append(s.suspected, p) }
+func (*scripted) Answered(dht.Peer, time.Duration) {}
 
 // script is hosts 0 to k-1 with the identifiers 0, 10, 20, …
 type script struct {
@@ -475,7 +477,7 @@ func TestWhoNamesItselfIsNotAskedAgain(t *testing.T) {
 	s := newScript(t, 3, Config{})
 	s.say[0].steps = []dht.Peer{s.hosts[1].Peer()}
 	s.say[1].owners = []dht.Peer{s.hosts[1].Peer(), s.hosts[2].Peer()}
-	r, err := s.hosts[0].lookup(t, 15, 2)
+	r, err := s.hosts[0].lookup(t, 5, 2)
 	if err != nil || !slices.Equal(ids(r.Owners), []uint64{10, 20}) {
 		t.Fatalf("found %v, %v", ids(r.Owners), err)
 	}

@@ -191,23 +191,57 @@ func (s *search[S]) ended(i int, after time.Duration) *candidate[S] {
 	return c
 }
 
-// settled says whether the n best owners that live have all answered. With fewer than
-// n it is not, as long as one that was given up may answer late.
+// settled says whether the n best owners that live have all answered, and whoever might
+// be one of them.
 func (s *search[S]) settled() bool {
+	last, ok := s.agreed()
+	return ok && s.closer(last) == nobody
+}
+
+// agreed is the last of the n best owners that live, if all up to it have answered. With
+// fewer than n they have not, as long as one that was given up may answer late.
+func (s *search[S]) agreed() (last int16, ok bool) {
 	alive, late := 0, false
 	for i := s.owners; i != nobody; i = s.at(int(i)).next {
 		switch s.at(int(i)).status {
 		case live:
+			last = i
 			if alive++; alive == s.n {
-				return true
+				return last, true
 			}
 		case fresh, asked, resting:
-			return false
+			return last, false
 		case dead:
 			late = late || s.at(int(i)).late > 0
 		}
 	}
-	return alive > 0 && !late
+	return last, alive > 0 && !late
+}
+
+// closer is a step that would be a better owner than last, if it is one, and has neither
+// been heard nor named as one. On a ring steps come last in the order of owners; where
+// the best step is the best owner, the first that does not come before last ends it.
+func (s *search[S]) closer(last int16) int16 {
+	for i := s.steps; i != nobody; i = s.at(int(i)).next {
+		c := s.at(int(i))
+		if !s.d.router.Before(s.key, c.Peer, s.at(int(last)).Peer) {
+			break
+		}
+		if (c.status == fresh || c.status == asked) && !s.named(c.Peer) {
+			return i
+		}
+	}
+	return nobody
+}
+
+// named says whether somebody has named p as an owner.
+func (s *search[S]) named(p dht.Peer) bool {
+	for i := s.owners; i != nobody; i = s.at(int(i)).next {
+		if s.at(int(i)).Peer.Same(p) {
+			return true
+		}
+	}
+	return false
 }
 
 // dispatch asks as many candidates as may be asked at once.
@@ -245,10 +279,20 @@ func (s *search[S]) pick() (next, limit int) {
 		}
 	}
 	if settling {
-		return -1, 0
+		return s.pickCloser()
 	}
 	for i := s.steps; i != nobody; i = c.next {
 		if c = s.at(int(i)); c.status == fresh {
+			return int(i), s.d.cfg.Alpha
+		}
+	}
+	return -1, 0
+}
+
+// pickCloser is pick when no named owner is left to ask.
+func (s *search[S]) pickCloser() (next, limit int) {
+	if last, ok := s.agreed(); ok {
+		if i := s.closer(last); i != nobody && s.at(int(i)).status == fresh {
 			return int(i), s.d.cfg.Alpha
 		}
 	}
