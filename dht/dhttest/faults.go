@@ -41,10 +41,7 @@ func (s *suite) wholeList(t *testing.T) {
 		c := s.grown(t, simnet.Config{Seed: 65 + seed}, 60)
 		live := c.Live()
 		x := live[0]
-		r, ok := x.Overlay.(Ringed)
-		if !ok {
-			t.Skip("the overlay keeps no ring")
-		}
+		r := x.Overlay.(Ringed)
 		next := live[1+len(r.Successors())].Peer()
 		c.Crash(live[1 : 1+len(r.Successors())]...)
 		c.Run(30*time.Second, func() bool {

@@ -47,7 +47,11 @@ func TestOverlay(t *testing.T, opt Options) {
 	for i, style := range []string{"iterative", "recursive"} {
 		t.Run(style, func(t *testing.T) {
 			s := &suite{opt, Variant{Recursive: i == 1}}
-			for _, test := range s.tests() {
+			tests := s.tests()
+			if s.ringed(t) {
+				tests = append(tests, s.ringTests()...)
+			}
+			for _, test := range tests {
 				t.Run(test.name, test.run)
 			}
 		})
@@ -77,7 +81,6 @@ func (s *suite) tests() []namedTest {
 		{"Leave", s.leave},
 		{"RestartIsANewIncarnation", s.restart},
 		{"ChurnKeepsInvariant", s.churn},
-		{"WholeListDies", s.wholeList},
 		{"PartitionAndHeal", s.partition},
 		{"LossyLinks", s.lossy},
 		{"HeavyLossConverges", s.heavyLoss},
@@ -85,6 +88,20 @@ func (s *suite) tests() []namedTest {
 		{"MalformedMessages", s.malformed},
 		{"SameSeedSameTrace", s.sameTrace},
 	}
+}
+
+// ringTests are for overlays that keep a ring.
+func (s *suite) ringTests() []namedTest {
+	return []namedTest{
+		{"WholeListDies", s.wholeList},
+	}
+}
+
+// ringed says whether the overlay under test keeps a ring.
+func (s *suite) ringed(t testing.TB) bool {
+	c := s.cluster(t, simnet.Config{})
+	_, ok := c.Add().Overlay.(Ringed)
+	return ok
 }
 
 // cluster makes an empty cluster of the suite's variant.
