@@ -26,10 +26,10 @@ func New[S comparable](env dht.Env, router Router[S], space dht.Space, cfg *Conf
 
 // Lookup finds up to n live owners of key, best first, in the style of the
 // configuration. It fails with ErrTimeout when Config.Timeout has passed, with
-// ErrNoRoute when nobody is left to ask, or ErrBusy if only because all who were asked
-// and did not answer are too busy, with ErrMalformed when key is not in the
-// space, and with ctx's error when ctx ends. The Route is filled as far as the lookup
-// went, owners that had answered included.
+// ErrNoRoute when nobody is left to ask, with ErrBusy when that is so only because all
+// who were given up are busy, with ErrMalformed when key is not in the space, and with
+// ctx's error when ctx ends. The Route is filled as far as the lookup went, owners that
+// had answered included.
 func (d *Driver[S]) Lookup(ctx context.Context, key dht.ID, n int) (dht.Route, error) {
 	return d.timed(ctx, nil, key, n)
 }
