@@ -13,7 +13,7 @@ import (
 type contacts struct {
 	meeting []dht.Peer // pinged to be taken in
 	probing []dht.Peer // pinged after a suspicion
-	lost    []departed // taken for dead, oldest first: where a partition may heal
+	lost    []departed // some of those taken for dead, oldest first: where a partition may heal
 	seeds   []dht.Peer
 }
 

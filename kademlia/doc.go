@@ -78,7 +78,8 @@
 //   - Near is sure of those who share so many bits with this node that none beyond the
 //     siblings do (table.reach). These are all siblings of each other, so a newcomer
 //     among them asks every one while it joins. When siblings die the range in which the
-//     node is sure does not grow until all of the list have agreed that nobody is missing.
+//     node is sure does not grow until all of the list have agreed that nobody is missing;
+//     a newcomer is sure of nothing until then.
 //   - Some time after the last join, failure or fault: siblings as full knowledge gives
 //     them, no range with live nodes and an empty bucket.
 //
@@ -103,8 +104,9 @@
 //     spread over two seconds. A peer that answers but is no member is gone at once.
 //   - Whoever leaves tells its siblings. That is a hint which saves the pings.
 //   - Partitions: parts that have lost each other name nobody of each other. Seeds and
-//     the 32 peers last lost are kept; one is pinged in a while, and if it answers this
-//     node's own identifier is looked up through it.
+//     32 of the peers lost are kept, any of them, since deaths go on meanwhile; one is
+//     pinged in a while, and if it answers this node's own identifier is looked up
+//     through it.
 //   - Proximity (off by default) lets a full bucket keep the shorter round trips instead
 //     of the oldest acquaintances.
 //   - Not here: lookups with b > 1 bits per step (§4.2), which trade tables for rounds
