@@ -11,6 +11,8 @@ import (
 
 func TestConformance(t *testing.T) { dhttest.TestOverlay(t, options()) }
 
+func FuzzMessages(f *testing.F) { dhttest.FuzzMessages(f, options()) }
+
 // options is the overlay as the common tests take it.
 func options() dhttest.Options {
 	return dhttest.Options{

@@ -37,6 +37,8 @@
 // seeds of all runs: a shell loop over it tries many. A seed that fails is a bug;
 // keep it as a case of its own.
 //
+// [FuzzMessages] is the fuzz target for whatever messages an overlay has.
+//
 // [Cluster] is also useful alone: simulated nodes of one overlay, and what is true
 // of them.
 package dhttest

@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"dht":                {},
 	"dht/lookup":         {"dht"},
 	"dht/ring":           {"dht"},
-	"dht/dhttest":        {"dht", "net/simnet"},
+	"dht/dhttest":        {"dht", "net/simnet", "net/wire"},
 	"dht/dhttest/paper":  {"dht", "dht/dhttest", "net/simnet"},
 	"dht/overlays":       {"dht", "dht/lookup", "chord", "kademlia", "koorde"},
 	"dht/lab":            {"dht/...", "net/simnet", "kv"},
