@@ -161,8 +161,12 @@ func TestSilenceEndsInATimeout(t *testing.T) {
 	if res := a.call(peer, &echo{}); res.Err != nil {
 		t.Fatal(res.Err)
 	}
-	release := make(chan struct{})
-	go b.Do(context.Background(), func(context.Context) { <-release })
+	entered, release := make(chan struct{}), make(chan struct{})
+	go b.Do(context.Background(), func(context.Context) {
+		close(entered)
+		<-release
+	})
+	<-entered
 	res := a.call(peer, &echo{})
 	mustBe(t, res.Err, dht.ErrTimeout)
 	if !res.From.IsZero() || res.RTT < 10*time.Millisecond {
