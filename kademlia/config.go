@@ -16,7 +16,7 @@ type Config struct {
 	Lookup lookup.Config
 	// K is the size of a bucket, 1 to 32; default 20, the paper's. It is chosen such
 	// that k nodes hardly ever fail within one refresh of their bucket. More shortens
-	// lookups, and takes 24 bytes for each peer of each bucket. All members agree on it.
+	// lookups, and takes 24 bytes for each peer of each bucket. Members may differ.
 	K int
 	// Siblings is how many of the nodes closest to itself a node keeps, whatever their
 	// buckets, 1 to 32; default 20. They make owners right, and bound the replicas a

@@ -34,22 +34,11 @@ func Factory(cfg Config) (dht.Factory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(env dht.Env) dht.Overlay { return newNode(env, set) }, nil
-}
-
-// New makes a node that is in no overlay yet.
-func New(env dht.Env, cfg Config) (*Node, error) {
-	set, err := cfg.resolve()
-	if err != nil {
-		return nil, err
-	}
-	return newNode(env, set), nil
-}
-
-func newNode(env dht.Env, set *settings) *Node {
-	n := &Node{env: env, cfg: set, table: newTable(set, env.Self())}
-	n.lookups = lookup.New(env, (*router)(n), set.Space, set.lookup)
-	return n
+	return func(env dht.Env) dht.Overlay {
+		n := &Node{env: env, cfg: set, table: newTable(set, env.Self())}
+		n.lookups = lookup.New(env, (*router)(n), set.Space, set.lookup)
+		return n
+	}, nil
 }
 
 // Kinds lists the messages of upkeep and of lookups.
